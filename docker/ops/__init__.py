@@ -1,0 +1,1 @@
+"""The host side: what each verb of ./stack does."""
