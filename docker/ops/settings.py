@@ -140,7 +140,9 @@ def load() -> Settings:
     for path in settings.compose_files:
         if not path.is_file():
             raise StackError(
-                f"MONSITE_OVERLAY names {path}, which is not a file", "correct the path or empty it", Exit.USAGE
+                f"MONSITE_OVERLAY names {path}, which is not a file",
+                "correct the path or empty it",
+                Exit.USAGE,
             )
     return settings
 

@@ -1,0 +1,178 @@
+"""The verbs of ./stack, their help, their exit codes."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from ops import backup as backups
+from ops import doctor as machine
+from ops import engine, lifecycle, release, testing
+from ops import lint as checks
+from ops import restore as restoring
+from ops.compose import Compose
+from ops.errors import StackError
+from ops.settings import Settings, load
+from ops.ui import Ui
+
+INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
+CODES = """
+Exit codes: 0 ok · 1 failed · 2 usage · 3 no such snapshot · 4 damaged, refused · 5 source database missing or
+unreadable · 6 no space · 8 schema newer than the app's · 75 busy, another command is at work
+"""
+
+app = typer.Typer(
+    help="monsite: a hardened, backed-up, restorable SQLite site on Docker Compose.",
+    epilog=CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+backup_app = typer.Typer(help="Take and list snapshots.", epilog=CODES, no_args_is_help=True)
+app.add_typer(backup_app, name="backup")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+NoInstall = Annotated[bool, typer.Option("--no-install", help="Never install a package of the system.")]
+Service = Annotated[str | None, typer.Argument(help="gate, app or backup.")]
+
+
+def compose_for(settings: Settings, ui: Ui, *, install: bool = False) -> Compose:
+    """Return Compose for verbs that change no image."""
+    return Compose(settings, engine.ensure(ui, install=install), {})
+
+
+@app.command(epilog=CODES)
+def up(
+    quiet: Quiet = False,
+    as_json: Json = False,
+    no_install: NoInstall = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Build base and images anew first.")] = False,
+) -> None:
+    """Bring the site up: engine, images, folders, services; return when it is well."""
+    ui, settings = Ui(quiet, as_json), load()
+    found = engine.ensure(ui, install=not no_install)
+    built = release.build(settings, ui, refresh=refresh, install=not no_install)
+    lifecycle.up(Compose(settings, found, built.variables), built, ui)
+
+
+@app.command(epilog=CODES)
+def down(quiet: Quiet = False, as_json: Json = False) -> None:
+    """Stop and remove the containers; keep every folder and volume."""
+    ui = Ui(quiet, as_json)
+    lifecycle.down(compose_for(load(), ui), ui)
+
+
+@app.command(epilog=CODES)
+def restart(service: Service = None, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Restart one service or all, and return when the site is well."""
+    ui = Ui(quiet, as_json)
+    lifecycle.restart(compose_for(load(), ui), ui, service)
+
+
+@app.command(epilog=CODES)
+def status(quiet: Quiet = False, as_json: Json = False) -> None:
+    """Show the services, the site's answer and the newest snapshot; exit 1 when something is not well."""
+    ui = Ui(quiet, as_json)
+    raise typer.Exit(lifecycle.status(compose_for(load(), ui), ui))
+
+
+@app.command(epilog=CODES)
+def logs(
+    service: Service = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing what comes.")] = False,
+    tail: Annotated[int, typer.Option(help="How many lines of each service.", min=0)] = 100,
+) -> None:
+    """Show what the services log."""
+    lifecycle.logs(compose_for(load(), Ui()), service, follow=follow, tail=tail)
+
+
+@app.command(epilog=CODES)
+def shell(service: Annotated[str, typer.Argument(help="gate, app or backup.")] = "app") -> None:
+    """Open a shell in a service's container, as its own user."""
+    lifecycle.shell(compose_for(load(), Ui()), service)
+
+
+@app.command(epilog=CODES)
+def build(
+    quiet: Quiet = False,
+    as_json: Json = False,
+    no_install: NoInstall = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Build everything anew, with today's packages.")] = False,
+) -> None:
+    """Build the images whose inputs changed, and record the release."""
+    ui, settings = Ui(quiet, as_json), load()
+    engine.ensure(ui, install=not no_install)
+    built = release.build(settings, ui, refresh=refresh, install=not no_install)
+    ui.say(f"Release {built.id}, recorded in {release.record(settings, built)}")
+    ui.emit({"release": built.id, "images": {name: image.id for name, image in built.images.items()}})
+
+
+@app.command(
+    epilog=CODES,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def test(context: typer.Context) -> None:
+    """Prove the promises on throw-away stacks; every argument goes to pytest, whose exit code it is."""
+    ui, settings = Ui(), load()
+    engine.ensure(ui, install=True)
+    release.build(settings, ui, refresh=False, install=True)
+    testing.become_pytest(context.args)
+
+
+@app.command(epilog=CODES)
+def lint(quiet: Quiet = False, as_json: Json = False) -> None:
+    """Check style, types, Dockerfiles, shell scripts, Compose and configuration."""
+    ui = Ui(quiet, as_json)
+    raise typer.Exit(checks.run(Compose(load(), engine.Engine("", *engine.find_compose()), {}), ui))
+
+
+@app.command(epilog=CODES)
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine lacks and the command that mends it; change nothing."""
+    raise typer.Exit(machine.examine(load(), Ui(as_json=as_json)))
+
+
+@backup_app.command("now", epilog=CODES)
+def backup_now(
+    quiet: Quiet = False,
+    as_json: Json = False,
+    pin: Annotated[bool, typer.Option("--pin", help="Keep it until removed by hand.")] = False,
+) -> None:
+    """Take a verified snapshot of the database and the uploads."""
+    ui = Ui(quiet, as_json)
+    raise typer.Exit(backups.now(compose_for(load(), ui), ui, pin=pin))
+
+
+@backup_app.command("list", epilog=CODES)
+def backup_list(as_json: Json = False) -> None:
+    """List the snapshots, newest first."""
+    ui = Ui(as_json=as_json)
+    raise typer.Exit(backups.show(compose_for(load(), ui), ui))
+
+
+@app.command(epilog=CODES)
+def restore(
+    source: Annotated[str, typer.Argument(help="`latest`, a snapshot's name, or a file (.db, .db.gz, .db.zst).")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and show the plan; change nothing.")] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Stop the app and exchange the file.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Verify a snapshot, then bring database and uploads back; the former database is kept."""
+    ui = Ui(quiet, as_json)
+    compose = compose_for(load(), ui)
+    raise typer.Exit(restoring.restore(compose, ui, source, dry_run=dry_run, cold=cold))
+
+
+def main() -> None:
+    """Run a verb; turn every StackError into two lines on stderr and its exit code."""
+    run: Callable[..., None] = app
+    try:
+        run(prog_name="./stack")
+    except StackError as error:
+        Ui(as_json="--json" in sys.argv).fail(error)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,100 @@
+"""Wait until the whole stack is well, by asking it; Compose's own --wait lasts a health interval longer."""
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ops.compose import Compose, run
+from ops.errors import StackError
+from ops.release import SERVICES
+
+DEADLINE_S = 60.0
+PAUSE_S = 0.1
+
+
+@dataclass(frozen=True)
+class State:
+    """What the engine says of one service's container."""
+
+    service: str
+    status: str  # running, exited, restarting …, or "missing"
+    health: str  # healthy, unhealthy, starting, or "" without a check
+    restarts: int
+    exit_code: int
+    started: str
+
+
+def states(compose: Compose) -> list[State]:
+    """Return the state of every service of the topology, whether its container exists or not."""
+    names = [compose.container(service) for service in SERVICES]
+    done = run(["docker", "container", "inspect", *names], check=False)
+    found: dict[str, Any] = {entry["Name"].lstrip("/"): entry for entry in json.loads(done.stdout or "[]")}
+    return [_state(service, found.get(compose.container(service))) for service in SERVICES]
+
+
+def wait_until_well(compose: Compose) -> None:
+    """Return when the site answers its health with 200 through the gate and the keeper of the snapshots is well.
+
+    Raises StackError naming the service that is not, with its state and its last log lines.
+    """
+    deadline = time.monotonic() + DEADLINE_S
+    site, keeper = "", ""
+    while time.monotonic() < deadline:
+        site = site_health(compose.settings.url)
+        if site == "healthy":
+            keeper = _keeper_health(compose)
+            if keeper == "healthy":
+                return
+        _give_up_on_the_dead(compose)
+        time.sleep(PAUSE_S)
+    service, seen = ("app", site) if site != "healthy" else ("backup", keeper)
+    raise _unwell(compose, service, f"is not well after {DEADLINE_S:.0f} s: {seen}")
+
+
+def site_health(url: str, timeout: float = 2.0) -> str:
+    """Return "healthy", or what the site said instead: its error, its status, or why there was no answer."""
+    parts = urlsplit(url)
+    line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        line.request("GET", "/api/health")
+        answer = line.getresponse()
+        body = json.loads(answer.read(65536))
+        return str(body.get("error") or body.get("status"))
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer ({error or type(error).__name__})"
+    except json.JSONDecodeError:
+        return f"status {answer.status}"
+    finally:
+        line.close()
+
+
+def _keeper_health(compose: Compose) -> str:
+    done = run(["docker", "exec", compose.container("backup"), "python3", "-m", "backup", "health"], check=False)
+    return "healthy" if done.code == 0 else (done.stdout + done.stderr).strip() or f"exit code {done.code}"
+
+
+def _give_up_on_the_dead(compose: Compose) -> None:
+    for state in states(compose):
+        if state.status in ("exited", "dead", "missing") or state.restarts >= 3:
+            seen = f"is {state.status} with exit code {state.exit_code} after {state.restarts} restarts"
+            raise _unwell(compose, state.service, seen)
+
+
+def _unwell(compose: Compose, service: str, seen: str) -> StackError:
+    logs = run(["docker", "logs", "--tail", "12", compose.container(service)], check=False)
+    tail = (logs.stdout + logs.stderr).strip()
+    return StackError(
+        f"service {service} {seen}\nits last log lines:\n{tail}",
+        f"./stack logs {service} shows more; nothing was removed, ./stack down stops what runs",
+    )
+
+
+def _state(service: str, entry: Any) -> State:
+    if entry is None:
+        return State(service, "missing", "", 0, 0, "")
+    state = entry["State"]
+    health = state.get("Health", {}).get("Status", "")
+    return State(service, state["Status"], health, entry["RestartCount"], state["ExitCode"], state["StartedAt"])

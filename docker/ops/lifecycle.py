@@ -1,0 +1,187 @@
+"""up, down, restart, status, logs, shell: the life of one stack on this host."""
+
+import errno
+import json
+import os
+import socket
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from ops import health, release, roots
+from ops.compose import Compose, run
+from ops.errors import Exit, StackError
+from ops.settings import Settings
+from ops.ui import Ui
+
+GOOD = "green"
+BAD = "red"
+
+
+def up(compose: Compose, built: release.Release, ui: Ui) -> None:
+    """Start the stack, or bring it to the given release, and return when it is well.
+
+    Raises StackError when the port is taken, the disk is full, or a service does not get well.
+    """
+    settings = compose.settings
+    begun = time.monotonic()
+    roots.check_space(settings)
+    with roots.locked(settings, "up"):
+        _check_port(compose)
+        roots.prepare(settings)
+        release.record(settings, built)
+        with ui.step("Start the services"):
+            _start(compose)
+        with ui.step("Wait until the site and its backups are well"):
+            health.wait_until_well(compose)
+    took = time.monotonic() - begun
+    ui.say(f"The site answers on [bold]{settings.url}[/] after {took:.1f} s.")
+    ui.say(f"Writing needs the token in {settings.root / 'secrets' / 'write_token'}")
+    ui.emit({"url": settings.url, "project": settings.project, "release": built.id, "seconds": round(took, 2)})
+
+
+def down(compose: Compose, ui: Ui) -> None:
+    """Stop and remove the containers and networks of this project; keep every folder and volume."""
+    with roots.locked(compose.settings, "down"), ui.step("Stop the services"):
+        compose.run("down", "--remove-orphans")
+    ui.say(f"Stopped. The data stays in {compose.settings.root}")
+    ui.emit({"project": compose.settings.project, "kept": str(compose.settings.root)})
+
+
+def restart(compose: Compose, ui: Ui, service: str | None) -> None:
+    """Restart one service or all of them, and return when the stack is well again."""
+    names = [_known(service)] if service else list(release.SERVICES)
+    with roots.locked(compose.settings, "restart"):
+        _require_containers(compose)
+        with ui.step(f"Restart {', '.join(names)}"):
+            compose.run("restart", *names)
+        with ui.step("Wait until the site and its backups are well"):
+            health.wait_until_well(compose)
+    ui.emit({"project": compose.settings.project, "restarted": names})
+
+
+def status(compose: Compose, ui: Ui) -> int:
+    """Show the services, the site's own answer and the newest snapshot. Return 0 when all is well, else 1."""
+    states = health.states(compose)
+    site = health.site_health(compose.settings.url)
+    keeper = _keeper(compose)
+    well = site == "healthy" and all(s.status == "running" and s.health == "healthy" for s in states)
+    table = Table("service", "state", "health", "restarts", "since", box=None, pad_edge=False)
+    for state in states:
+        colour = GOOD if state.health == "healthy" and state.status == "running" else BAD
+        started = "" if state.status == "missing" else state.started[:19] + "Z"
+        health_text = f"[{colour}]{state.health or '–'}[/]"
+        table.add_row(state.service, state.status, health_text, str(state.restarts), started)
+    if not ui.as_json and not ui.quiet:
+        ui.out.print(table)
+    ui.say(f"site      {compose.settings.url}  [{GOOD if site == 'healthy' else BAD}]{site}[/]")
+    newest = keeper.get("newest") if keeper else None
+    ui.say(f"snapshot  {newest['name']}, {age(newest['created'])} old" if newest else "snapshot  none yet")
+    ui.emit(
+        {
+            "project": compose.settings.project,
+            "url": compose.settings.url,
+            "well": well,
+            "site": site,
+            "services": [asdict(state) for state in states],
+            "backup": keeper,
+        }
+    )
+    return Exit.OK if well else Exit.FAILED
+
+
+def logs(compose: Compose, service: str | None, *, follow: bool, tail: int) -> None:
+    """Become `compose logs`."""
+    names = [_known(service)] if service else []
+    become(compose, "logs", "--tail", str(tail), *(["--follow"] if follow else []), *names)
+
+
+def shell(compose: Compose, service: str) -> None:
+    """Become a shell in a service's container, as its own user."""
+    _require_containers(compose)
+    become(compose, "exec", _known(service), "sh")
+
+
+def become(compose: Compose, *args: str) -> None:
+    """Replace this process by Compose, for what a person watches or types into."""
+    argv = [*compose.argv, *args]
+    os.execvpe(argv[0], argv, compose.environment)
+
+
+def age(created: str) -> str:
+    """Return how long ago a UTC time was, in the largest unit that fits."""
+    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _start(compose: Compose) -> None:
+    try:
+        compose.run("up", "--detach", "--remove-orphans", "--no-build")
+    except StackError as error:
+        said = run(["docker", "logs", "--tail", "5", compose.container("init")], check=False)
+        words = (said.stdout + said.stderr).strip()
+        if "init" in error.message and words:
+            raise StackError(f"{error.message}\ninit said: {words}", error.hint, error.code) from error
+        raise
+
+
+def _known(service: str) -> str:
+    if service not in release.SERVICES:
+        raise StackError(
+            f"there is no service {service!r}", f"the services are {', '.join(release.SERVICES)}", Exit.USAGE
+        )
+    return service
+
+
+def _require_containers(compose: Compose) -> None:
+    if all(state.status == "missing" for state in health.states(compose)):
+        raise StackError(f"project {compose.settings.project} is not running", "./stack up starts it")
+
+
+def _keeper(compose: Compose) -> dict[str, Any]:
+    argv = ["docker", "exec", compose.container("backup"), "cat", "/srv/status/backup.json"]
+    done = run(argv, check=False)
+    try:
+        document: dict[str, Any] = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        return {}
+    return document
+
+
+def _check_port(compose: Compose) -> None:
+    """Refuse before anything starts when somebody else listens on the published port."""
+    settings = compose.settings
+    publishers = run(
+        ["docker", "ps", "--filter", f"publish={settings.port}", "--format", "{{.Names}}"], check=False
+    ).stdout.split()
+    if compose.container("gate") in publishers:
+        return
+    family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.bind, settings.port))
+        except OSError as error:
+            raise _port_error(settings, error, publishers) from error
+
+
+def _port_error(settings: Settings, error: OSError, publishers: list[str]) -> StackError:
+    where = f"{settings.bind}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        holder = f" by container {publishers[0]}" if publishers else ""
+        return StackError(
+            f"port {where} is already taken{holder}",
+            "stop what holds it, or choose another: MONSITE_PORT=3001 ./stack up",
+        )
+    if error.errno == errno.EACCES:
+        return StackError(f"port {where} needs root to bind", "set MONSITE_PORT to 1024 or above")
+    return StackError(
+        f"{where} cannot be bound: {error.strerror}",
+        "set MONSITE_BIND to an address of this host (127.0.0.1)",
+    )

@@ -1,0 +1,178 @@
+"""Build the images once, by what goes into them, and keep a record of each release."""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ops import compose
+from ops.engine import DEBIAN_PACKAGES, install_packages
+from ops.errors import StackError
+from ops.settings import CHECKOUT, DOCKER, Settings
+from ops.ui import Ui
+
+SERVICES = ("gate", "app", "backup")
+BASE_TAG = "monsite/base:trixie"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The last commit that changed certain folders of the checkout."""
+
+    commit: str  # with "-dirty" behind it when the folders differ from it; "unknown" outside of git
+    created: str  # the commit's time, RFC 3339 UTC, so that a rebuild of the same inputs is the same image
+
+
+@dataclass(frozen=True)
+class Image:
+    """One built image."""
+
+    tag: str
+    id: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class Release:
+    """Images that belong together."""
+
+    id: str
+    version: str
+    source: Source  # of the whole of docker/
+    base: Image
+    images: dict[str, Image]  # by service
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What compose.yaml asks for."""
+        chosen = {f"MONSITE_{name.upper()}_IMAGE": image.tag for name, image in self.images.items()}
+        return {**chosen, "MONSITE_VERSION": self.version}
+
+
+def build(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Release:
+    """Build what is missing or changed, and return the release.
+
+    `refresh` builds the base and every image anew, with the Debian archive's packages of today.
+    Raises StackError with the builder's last words.
+    """
+    version = str(tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"])
+    with _one_builder_at_a_time(ui):
+        base = _base(settings, ui, refresh=refresh, install=install)
+        images = {name: _image(name, version, base, ui, refresh=refresh) for name in SERVICES}
+    digest = hashlib.sha256("".join(images[name].id for name in SERVICES).encode()).hexdigest()
+    source = _source(DOCKER)
+    commit, _, dirty = source.commit.partition("-")
+    name = "-".join(part for part in (commit[:12], dirty, digest[:8]) if part)
+    return Release(name, version, source, base, images)
+
+
+def record(settings: Settings, release: Release) -> Path:
+    """Write the release record below `state/releases/` by rename, and return its path."""
+    folder = settings.root / "state" / "releases"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{release.id}.json"
+    document = {"schema": 1, "recorded": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(release)}
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    unfinished.replace(path)
+    return path
+
+
+def _base(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Image:
+    external = settings.values["STACK_BASE_IMAGE"]
+    if external:
+        with ui.step(f"Fetch the base image {external}"):
+            compose.run(["docker", "pull", "--quiet", external])
+        return Image(external, _inspect(external, "{{.Id}}"), Source(external, "1970-01-01T00:00:00+00:00"))
+    source = _source(DOCKER / "base")
+    inputs = _digest(DOCKER / "base")
+    seen = _inspect(BASE_TAG, '{{.Id}} {{index .Config.Labels "monsite.base.inputs"}}')
+    if seen and seen.split()[1:] == [inputs] and not refresh:
+        return Image(BASE_TAG, seen.split()[0], source)
+    _ensure_mmdebstrap(ui, install=install)
+    with ui.step("Build the base from the signed Debian archive"):
+        compose.run([str(DOCKER / "base" / "build.sh"), BASE_TAG, inputs])
+    return Image(BASE_TAG, _inspect(BASE_TAG, "{{.Id}}"), source)
+
+
+def _ensure_mmdebstrap(ui: Ui, *, install: bool) -> None:
+    if compose.run(["sh", "-c", "command -v mmdebstrap"], check=False).code == 0:
+        return
+    if not install or os.geteuid() != 0 or not Path("/etc/debian_version").is_file():
+        raise StackError(
+            "mmdebstrap is not installed, so the base image cannot be built",
+            "as root: apt-get install mmdebstrap; or set STACK_BASE_IMAGE to a Debian 13 image pinned by digest",
+        )
+    with ui.step("Install mmdebstrap from the Debian archive"):
+        install_packages("mmdebstrap")
+
+
+def _image(name: str, version: str, base: Image, ui: Ui, *, refresh: bool) -> Image:
+    folder = DOCKER / name
+    source = _source(folder, DOCKER / "base")
+    stamp = f"{_digest(folder)} {base.id} {version} {source.commit}"
+    tag = f"monsite/{name}:{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
+    if refresh or not _inspect(tag, "{{.Id}}"):
+        labels = {"VERSION": version, "REVISION": source.commit, "CREATED": source.created, "BASE": base.tag}
+        arguments = [part for key, value in labels.items() for part in ("--build-arg", f"{key}={value}")]
+        fresh = ["--no-cache"] if refresh else []
+        with ui.step(f"Build the image {name}"):
+            compose.run(["docker", "build", *fresh, *arguments, "--tag", tag, str(folder)])
+    compose.run(["docker", "tag", tag, f"monsite/{name}:latest"])
+    return Image(tag, _inspect(tag, "{{.Id}}"), source)
+
+
+def _inspect(tag: str, template: str) -> str:
+    done = compose.run(["docker", "image", "inspect", "--format", template, tag], check=False)
+    return done.stdout.strip() if done.code == 0 else ""
+
+
+def _digest(folder: Path) -> str:
+    """Return the sha256 over the names, modes and contents of everything a build context holds."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            executable = "x" if path.stat().st_mode & 0o100 else "-"
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{path.relative_to(folder)} {executable} {content}\n".encode())
+    return total.hexdigest()
+
+
+def _source(*folders: Path) -> Source:
+    commit = _git("log", "-1", "--format=%H %ct", "--", *map(str, folders))
+    if not commit:
+        return Source("unknown", "1970-01-01T00:00:00+00:00")
+    sha, seconds = commit.split()
+    dirty = "-dirty" if _git("status", "--porcelain", "--", *map(str, folders)) else ""
+    return Source(sha + dirty, datetime.fromtimestamp(int(seconds), UTC).isoformat(timespec="seconds"))
+
+
+def _git(*args: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT), *args],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""  # no git on the machine: a checkout from an archive builds all the same
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@contextmanager
+def _one_builder_at_a_time(ui: Ui) -> Iterator[None]:
+    with (DOCKER / "base" / "build.sh").open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with ui.step("Wait for another build of this checkout"):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

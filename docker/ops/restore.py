@@ -1,0 +1,115 @@
+"""Bring the database and the uploads back: verify first, keep what was, return it when the site stays ill."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ops import backup, health, roots
+from ops.compose import Compose
+from ops.errors import Exit, StackError
+from ops.ui import Ui
+
+COLD_NEEDED = 7  # the keeper's code for: nothing was changed, stop the app and ask again with --cold
+NAME = re.compile(r"balades_\d{8}_\d{6}(\.db\.(zst|gz))?")
+
+
+def restore(compose: Compose, ui: Ui, wanted: str, *, dry_run: bool, cold: bool) -> int:
+    """Restore `latest`, a snapshot by name, or a file of this host. Return the exit code.
+
+    Hot when the live database can take it, cold when it cannot or `cold` is set. When the site does not get
+    well on what was restored, the safety snapshot comes back the same way and the code is 1.
+    Raises StackError when the file is missing or the stack has no containers.
+    """
+    source, args = _source(wanted)
+    if dry_run:
+        code, document = backup.call(compose, ["restore", *args, "--dry-run"], source)
+        _tell(ui, document)
+        ui.emit(document)
+        return code
+    with roots.locked(compose.settings, "restore"):
+        code, document = _bring_back(compose, ui, source, args, cold=cold)
+        if code == Exit.OK:
+            try:
+                with ui.step("Wait until the site is well"):
+                    health.wait_until_well(compose)
+            except StackError as illness:
+                raise _undo(compose, ui, document, illness) from illness
+    _tell(ui, document)
+    ui.emit(document)
+    return code
+
+
+def _source(wanted: str) -> tuple[Path | None, list[str]]:
+    if wanted == "latest" or NAME.fullmatch(wanted):
+        return None, [wanted]
+    path = Path(wanted)
+    if not path.is_file():
+        raise StackError(
+            f"{wanted!r} is neither `latest`, nor a snapshot's name, nor a file",
+            "./stack backup list shows the snapshots; a file is given by its path",
+            Exit.USAGE,
+        )
+    return path, ["-", "--filename", path.name]
+
+
+def _bring_back(
+    compose: Compose, ui: Ui, source: Path | None, args: list[str], *, cold: bool
+) -> tuple[int, dict[str, Any]]:
+    if not cold:
+        with ui.step("Verify the snapshot and restore it into the live database"):
+            code, document = backup.call(compose, ["restore", *args], source)
+        if code != COLD_NEEDED:
+            return code, document
+        ui.say(f"A cold restore is needed: {document.get('reason', 'the live database cannot take it')}")
+    with ui.step("Verify the snapshot"):
+        code, document = backup.call(compose, ["restore", *args, "--dry-run"], source)
+    if code not in (Exit.OK, COLD_NEEDED):
+        return code, document
+    with ui.step("Stop the app"):
+        compose.run("stop", "app")
+    try:
+        with ui.step("Put the snapshot in place"):
+            code, document = backup.call(compose, ["restore", *args, "--cold"], source)
+    finally:
+        with ui.step("Start the app"):
+            compose.run("up", "--detach", "--no-build", "--no-recreate", "app")
+    return code, document
+
+
+def _undo(compose: Compose, ui: Ui, document: dict[str, Any], illness: StackError) -> StackError:
+    """Bring the safety snapshot back, and return the error that says how that went."""
+    safety = document.get("safety")
+    if not safety:
+        return StackError(
+            f"the site is not well on {document.get('source')}, and the former database was too damaged to keep as "
+            f"a snapshot: {illness.message}",
+            f"its files are kept: {document.get('kept')}; ./stack backup list shows what else can be restored",
+        )
+    code, _ = _bring_back(compose, ui, None, [safety], cold=False)
+    if code != Exit.OK:
+        return StackError(
+            f"the site is not well on {document.get('source')}, and bringing {safety} back failed with code {code}",
+            f"./stack restore {safety} --cold",
+        )
+    return StackError(
+        f"the site was not well on {document.get('source')}, so the former database is back from {safety}: "
+        f"{illness.message}",
+        "./stack backup verify checks the snapshots; choose another with ./stack restore NAME",
+    )
+
+
+def _tell(ui: Ui, document: dict[str, Any]) -> None:
+    outcome = document.get("outcome")
+    if outcome not in ("restored", "planned"):
+        return
+    rows = ", ".join(f"{count} {table}" for table, count in document["rows"].items())
+    verb = "Restored" if outcome == "restored" else "Would restore"
+    ui.say(f"{verb} {document['source']} of {document['created']} ({document['mode']}): {rows}")
+    if document.get("lost"):
+        ui.say(f"What was written since {document['lost']['since']} is not in it.")
+    if document.get("uploads_put_back"):
+        ui.say(f"{document['uploads_put_back']} missing uploads were put back.")
+    if document.get("safety"):
+        ui.say(f"The former database is kept as snapshot {document['safety']}, pinned.")
+    if document.get("kept"):
+        ui.say(f"The former database file is {document['kept']}")
