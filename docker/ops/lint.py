@@ -64,7 +64,7 @@ def _checks(compose: Compose) -> list[Check]:
             [
                 *(str(path) for path in trivy),
                 *("config", "--quiet", "--exit-code", "1", "--skip-check-update"),
-                *("--ignorefile", "docker/trivyignore.yaml", "docker"),
+                "docker",
             ],
             {},
         ),

@@ -111,7 +111,7 @@ def _ensure_mmdebstrap(ui: Ui, *, install: bool) -> None:
             "as root: apt-get install mmdebstrap; or set STACK_BASE_IMAGE to a Debian 13 image pinned by digest",
         )
     with ui.step("Install mmdebstrap from the Debian archive"):
-        install_packages("mmdebstrap")
+        install_packages("mmdebstrap", "debian-archive-keyring")
 
 
 def _image(name: str, version: str, base: Image, ui: Ui, *, refresh: bool) -> Image:
