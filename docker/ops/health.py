@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,13 @@ from ops.release import SERVICES
 
 DEADLINE_S = 60.0
 PAUSE_S = 0.1
+NEXT_STEP = {  # by what the site's health says
+    "database_missing": "./stack restore latest brings the newest snapshot back",
+    "database_damaged": "./stack restore latest brings the newest snapshot back; the damaged file is kept",
+    "database_readonly": "./stack up gives the folders back to 1001; then look for what changed their owner or mode",
+    "disk_full": "free space on the file system of MONSITE_ROOT",
+    "schema_mismatch": "run the release that wrote this database, or restore a snapshot of this release",
+}
 
 
 @dataclass(frozen=True)
@@ -36,22 +44,29 @@ def states(compose: Compose) -> list[State]:
 
 
 def wait_until_well(compose: Compose) -> None:
-    """Return when the site answers its health with 200 through the gate and the keeper of the snapshots is well.
+    """Return when the site is well and so is the keeper of the snapshots.
 
     Raises StackError naming the service that is not, with its state and its last log lines.
     """
+    wait_until_site_well(compose)
+    _wait(compose, "backup", lambda: _keeper_health(compose))
+
+
+def wait_until_site_well(compose: Compose) -> None:
+    """Return when the site answers its health with 200 through the gate.
+
+    Raises StackError with what it answered instead, the app's state and its last log lines.
+    """
+    _wait(compose, "app", lambda: site_health(compose.settings.url))
+
+
+def _wait(compose: Compose, service: str, ask: Callable[[], str]) -> None:
     deadline = time.monotonic() + DEADLINE_S
-    site, keeper = "", ""
-    while time.monotonic() < deadline:
-        site = site_health(compose.settings.url)
-        if site == "healthy":
-            keeper = _keeper_health(compose)
-            if keeper == "healthy":
-                return
+    while (seen := ask()) != "healthy":
         _give_up_on_the_dead(compose)
+        if time.monotonic() > deadline:
+            raise _unwell(compose, service, seen, f"is not well after {DEADLINE_S:.0f} s: {seen}")
         time.sleep(PAUSE_S)
-    service, seen = ("app", site) if site != "healthy" else ("backup", keeper)
-    raise _unwell(compose, service, f"is not well after {DEADLINE_S:.0f} s: {seen}")
 
 
 def site_health(url: str, timeout: float = 2.0) -> str:
@@ -80,15 +95,15 @@ def _give_up_on_the_dead(compose: Compose) -> None:
     for state in states(compose):
         if state.status in ("exited", "dead", "missing") or state.restarts >= 3:
             seen = f"is {state.status} with exit code {state.exit_code} after {state.restarts} restarts"
-            raise _unwell(compose, state.service, seen)
+            raise _unwell(compose, state.service, "", seen)
 
 
-def _unwell(compose: Compose, service: str, seen: str) -> StackError:
+def _unwell(compose: Compose, service: str, answer: str, seen: str) -> StackError:
     logs = run(["docker", "logs", "--tail", "12", compose.container(service)], check=False)
     tail = (logs.stdout + logs.stderr).strip()
     return StackError(
         f"service {service} {seen}\nits last log lines:\n{tail}",
-        f"./stack logs {service} shows more; nothing was removed, ./stack down stops what runs",
+        NEXT_STEP.get(answer, f"./stack logs {service} shows more; ./stack down stops what runs and keeps the data"),
     )
 
 

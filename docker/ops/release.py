@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ops import compose
-from ops.engine import DEBIAN_PACKAGES, install_packages
+from ops.engine import install_packages
 from ops.errors import StackError
 from ops.settings import CHECKOUT, DOCKER, Settings
 from ops.ui import Ui

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ops import backup, health, roots
-from ops.compose import Compose
+from ops.compose import Compose, run
 from ops.errors import Exit, StackError
 from ops.ui import Ui
 
@@ -23,18 +23,19 @@ def restore(compose: Compose, ui: Ui, wanted: str, *, dry_run: bool, cold: bool)
     source, args = _source(wanted)
     if dry_run:
         code, document = backup.call(compose, ["restore", *args, "--dry-run"], source)
-        _tell(ui, document)
+        _tell(ui, document, serving=True)
         ui.emit(document)
         return code
     with roots.locked(compose.settings, "restore"):
+        serving = _serving(compose)
         code, document = _bring_back(compose, ui, source, args, cold=cold)
-        if code == Exit.OK:
+        if code == Exit.OK and serving:
             try:
                 with ui.step("Wait until the site is well"):
-                    health.wait_until_well(compose)
+                    health.wait_until_site_well(compose)
             except StackError as illness:
                 raise _undo(compose, ui, document, illness) from illness
-    _tell(ui, document)
+    _tell(ui, document, serving=serving)
     ui.emit(document)
     return code
 
@@ -65,15 +66,25 @@ def _bring_back(
         code, document = backup.call(compose, ["restore", *args, "--dry-run"], source)
     if code not in (Exit.OK, COLD_NEEDED):
         return code, document
+    if not _serving(compose):
+        with ui.step("Put the snapshot in place"):
+            return backup.call(compose, ["restore", *args, "--cold"], source)
+    app = compose.container("app")
     with ui.step("Stop the app"):
-        compose.run("stop", "app")
+        run(["docker", "stop", app])
     try:
         with ui.step("Put the snapshot in place"):
             code, document = backup.call(compose, ["restore", *args, "--cold"], source)
     finally:
         with ui.step("Start the app"):
-            compose.run("up", "--detach", "--no-build", "--no-recreate", "app")
+            run(["docker", "start", app])
     return code, document
+
+
+def _serving(compose: Compose) -> bool:
+    """Tell whether the app's container is up, or tries to be."""
+    app = next(state for state in health.states(compose) if state.service == "app")
+    return app.status in ("running", "restarting", "paused")
 
 
 def _undo(compose: Compose, ui: Ui, document: dict[str, Any], illness: StackError) -> StackError:
@@ -98,7 +109,7 @@ def _undo(compose: Compose, ui: Ui, document: dict[str, Any], illness: StackErro
     )
 
 
-def _tell(ui: Ui, document: dict[str, Any]) -> None:
+def _tell(ui: Ui, document: dict[str, Any], *, serving: bool) -> None:
     outcome = document.get("outcome")
     if outcome not in ("restored", "planned"):
         return
@@ -113,3 +124,5 @@ def _tell(ui: Ui, document: dict[str, Any]) -> None:
         ui.say(f"The former database is kept as snapshot {document['safety']}, pinned.")
     if document.get("kept"):
         ui.say(f"The former database file is {document['kept']}")
+    if outcome == "restored" and not serving:
+        ui.say("The site is not running; ./stack up starts it.")
