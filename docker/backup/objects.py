@@ -1,0 +1,171 @@
+"""Uploads as write-once objects, named by their digest, so that a thousand snapshots cost one copy.
+
+A path comes out of a database and is not believed: it must lie inside uploads/, and no part of it may be a
+symbolic link. Every byte is hashed on its way, in either direction.
+"""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .compress import sha256_of
+from .errors import writing
+from .manifest import Upload
+from .repository import Repository, sync_folder
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_BLOCK = 1024 * 1024
+_FOLDER = 0o750
+_FILE = 0o600
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file that a row names, its path and digest of a form that can be used."""
+
+    path: str
+    sha256: str
+
+
+def wanted(pairs: Iterable[tuple[object, object]]) -> tuple[list[Wanted], list[str]]:
+    """Part what a view names into what can be used and what cannot, the latter as text for people."""
+    usable, refused = [], []
+    for path, sha256 in pairs:
+        if isinstance(path, str) and isinstance(sha256, str) and _is_safe(path) and _DIGEST.fullmatch(sha256):
+            usable.append(Wanted(path, sha256))
+        else:
+            refused.append(f"{path!r} ({sha256!r})")
+    return usable, refused
+
+
+def _is_safe(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return (
+        bool(parts)
+        and not path.startswith("/")
+        and "\0" not in path
+        and "/".join(parts) == path
+        and not any(part in ("..", ".") for part in parts)
+    )
+
+
+@contextmanager
+def _opened(root: Path, path: str) -> Iterator[int]:
+    """Open a regular file beneath a folder for reading, following no symbolic link on the way."""
+    *folders, name = PurePosixPath(path).parts
+    held = [os.open(root, os.O_RDONLY | os.O_DIRECTORY)]
+    try:
+        for folder in folders:
+            held.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held[-1]))
+        held.append(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=held[-1]))
+        if not stat.S_ISREG(os.fstat(held[-1]).st_mode):
+            raise FileNotFoundError(f"{path} is no regular file")
+        yield held[-1]
+    finally:
+        for descriptor in reversed(held):
+            os.close(descriptor)
+
+
+def _digest_of(descriptor: int) -> str:
+    digest = hashlib.sha256()
+    while block := os.read(descriptor, _BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def collect(
+    repository: Repository, uploads: Path, files: Iterable[Wanted]
+) -> tuple[tuple[Upload, ...], tuple[str, ...]]:
+    """Make sure of an object for every file; return what is held, and the paths that are nowhere whole."""
+    held, missing, added = [], [], False
+    for file in files:
+        target = repository.objects / file.sha256
+        if not target.exists():
+            if not _take(uploads, file, target, repository.staging / f"object.{file.sha256}"):
+                missing.append(file.path)
+                continue
+            added = True
+        held.append(Upload(file.path, file.sha256, target.stat().st_size))
+    if added:
+        sync_folder(repository.objects)
+    return tuple(held), tuple(missing)
+
+
+def _take(uploads: Path, file: Wanted, target: Path, staged: Path) -> bool:
+    try:
+        with _opened(uploads, file.path) as source, writing(f"upload {file.path}"):
+            if _copy(source, staged, 0o400) != file.sha256:
+                return False
+            staged.rename(target)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+    except OSError as refused:
+        if refused.errno == _SYMLINK:
+            return False
+        raise
+    return True
+
+
+_SYMLINK = 40  # ELOOP: what O_NOFOLLOW answers to a symbolic link
+
+
+def _copy(source: int, target: Path, mode: int) -> str:
+    digest = hashlib.sha256()
+    with target.open("wb") as out:
+        while block := os.read(source, _BLOCK):
+            digest.update(block)
+            out.write(block)
+        os.fchmod(out.fileno(), mode)
+        out.flush()
+        os.fsync(out.fileno())
+    return digest.hexdigest()
+
+
+def absent(uploads: Path, files: Iterable[Wanted]) -> list[Wanted]:
+    """Return the files that are not in uploads/ with the content their digest promises."""
+    found = []
+    for file in files:
+        try:
+            with _opened(uploads, file.path) as source:
+                if _digest_of(source) == file.sha256:
+                    continue
+        except OSError:
+            pass  # gone, a link or unreadable: in each case not what the row names
+        found.append(file)
+    return found
+
+
+def held(repository: Repository, file: Wanted) -> bool:
+    """Whether the object of a file is there and whole."""
+    path = repository.objects / file.sha256
+    return path.is_file() and sha256_of(path) == file.sha256
+
+
+def put_back(repository: Repository, uploads: Path, files: Iterable[Wanted]) -> int:
+    """Write files back into uploads/ from their objects, by rename; what else is there stays."""
+    count = 0
+    for file in files:
+        target = uploads / file.path
+        with writing(f"upload {file.path}"):
+            _make_folders(uploads, target.parent)
+            staged = target.with_name(f".{file.sha256}.restoring")
+            staged.unlink(missing_ok=True)
+            with _opened(repository.objects, file.sha256) as source:
+                _copy(source, staged, _FILE)
+            staged.rename(target)
+            sync_folder(target.parent)
+        count += 1
+    return count
+
+
+def _make_folders(root: Path, folder: Path) -> None:
+    for parent in reversed([folder, *folder.parents]):
+        if parent.is_relative_to(root) and parent != root:
+            if parent.is_symlink():
+                parent.unlink()  # a link where a folder belongs would lead the write out of uploads/
+            parent.mkdir(mode=_FOLDER, exist_ok=True)

@@ -1,0 +1,326 @@
+"""The backups folder: one lock, one staging area, three tiers, and the objects that uploads become.
+
+Nothing here is ever half there. What is being made stands in `.staging/`. A manifest is staged under the name of
+the tier it is bound for and moved in after its payload; it leaves the same way before its payload is
+deleted. So a staged manifest always names the one payload that a killed run can have left alone, and the
+next run, holding the lock, removes exactly that.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from . import manifest as manifests
+from .errors import BackupError, Busy, Damaged, NoSuchSnapshot, writing
+from .manifest import Manifest
+from .rotation import DAILY, TIERS, TOLERANCE, Snapshot
+
+_NAME = re.compile(r"balades_\d{8}_\d{6}")
+_PAYLOAD_ENDINGS = (".db.zst", ".db.gz")
+_PRIVATE_FOLDER = 0o700
+_READ_ONLY = 0o400
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One snapshot as it stands in the tiers."""
+
+    name: str
+    tiers: tuple[str, ...]
+    manifest: Manifest | None  # None where no manifest of it can be believed
+    problem: str | None  # what is wrong with it, if anything
+
+    @property
+    def verified(self) -> bool:
+        """Whether it was checked when it was made and nothing has been found wrong since."""
+        return self.manifest is not None and self.manifest.verified and self.problem is None
+
+
+class Repository:
+    """The folder and the moves that keep it whole."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.staging = root / ".staging"
+        self.objects = root / "objects"
+
+    # -- one at a time ---------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the only lock, with an empty staging area; a killed holder frees it by dying."""
+        with writing(f"backups folder {self.root}"):
+            for folder in (self.root, self.staging, self.objects, *(self.root / tier for tier in TIERS)):
+                folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as held:
+                raise Busy(
+                    f"{self.root}: another backup or restore is running",
+                    "wait until it has ended, then try again",
+                ) from held
+            self.clear_staging()
+            try:
+                yield
+            finally:
+                self.clear_staging()
+        finally:
+            os.close(descriptor)
+
+    def clear_staging(self) -> None:
+        """Remove what a killed run left, and the one payload it may have left without a manifest."""
+        with writing(f"staging area {self.staging}"):
+            for entry in list(self.staging.iterdir()):
+                tier, _, name = entry.name.removesuffix(".json").partition(".")
+                if tier in TIERS and _NAME.fullmatch(name) and not self._manifest(name, tier).exists():
+                    for ending in _PAYLOAD_ENDINGS:
+                        (self.root / tier / f"{name}{ending}").unlink(missing_ok=True)
+            for entry in list(self.staging.iterdir()):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+
+    # -- what is there -----------------------------------------------------------------------------
+
+    def _manifest(self, name: str, tier: str) -> Path:
+        return self.root / tier / f"{name}.json"
+
+    def names(self) -> list[str]:
+        """Return every name that has a manifest in some tier, newest first by name."""
+        found = {
+            path.stem for tier in TIERS for path in (self.root / tier).glob("*.json") if _NAME.fullmatch(path.stem)
+        }
+        return sorted(found, reverse=True)
+
+    def look(self, name: str) -> Stored:
+        """Read one snapshot's manifest from the first tier where it can be believed."""
+        tiers = tuple(tier for tier in TIERS if self._manifest(name, tier).exists())
+        if not tiers:
+            raise NoSuchSnapshot(f"no snapshot is named {name}", "`./stack backup list` shows the names there are")
+        believed: Manifest | None = None
+        problem: str | None = None
+        for tier in tiers:
+            try:
+                believed = self._read(name, tier)
+                self._expect_payload(believed, tier)
+            except BackupError as wrong:
+                problem = problem or wrong.message
+            else:
+                return Stored(name, tiers, believed, None)
+        return Stored(name, tiers, believed, problem)
+
+    def _read(self, name: str, tier: str) -> Manifest:
+        path = self._manifest(name, tier)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as unreadable:
+            raise Damaged(f"manifest {path}: {unreadable}", "use another snapshot") from unreadable
+        found = manifests.parse(text, str(path))
+        if found.name != name:
+            raise Damaged(f"manifest {path}: it is of another snapshot, {found.name}", "use another snapshot")
+        return found
+
+    def _expect_payload(self, manifest: Manifest, tier: str) -> Path:
+        payload = self.root / tier / manifest.payload
+        try:
+            size = payload.stat().st_size
+        except FileNotFoundError as gone:
+            raise Damaged(f"snapshot {payload}: the payload is gone", "use another snapshot") from gone
+        if size != manifest.bytes:
+            raise Damaged(
+                f"snapshot {payload}: {size} bytes where its manifest says {manifest.bytes}",
+                "use another snapshot",
+            )
+        return payload
+
+    def all(self) -> list[Stored]:
+        """Return every snapshot, newest first by name."""
+        return [self.look(name) for name in self.names()]
+
+    def payload(self, stored: Stored) -> Path:
+        """Return a payload of the right size, from whichever tier has one."""
+        if stored.manifest is None:
+            raise Damaged(stored.problem or f"{stored.name}: no manifest", "use another snapshot")
+        wrong: BackupError | None = None
+        for tier in stored.tiers:
+            try:
+                return self._expect_payload(stored.manifest, tier)
+            except BackupError as found:
+                wrong = found
+        raise wrong or Damaged(f"{stored.name}: no payload", "use another snapshot")
+
+    def find(self, given: str) -> Stored:
+        """Find a snapshot by its name, with or without an ending or a tier before it."""
+        name = given.rsplit("/", 1)[-1]
+        for ending in (*_PAYLOAD_ENDINGS, ".db", ".json"):
+            name = name.removesuffix(ending)
+        if not _NAME.fullmatch(name):
+            raise NoSuchSnapshot(
+                f"{given!r} is no name of a snapshot",
+                "names look like balades_20261122_020000; `./stack backup list` shows them",
+            )
+        return self.look(name)
+
+    def newest(self, now: datetime) -> Stored | None:
+        """Return the newest verified snapshot that is not of the future and not a restore's safety copy.
+
+        The safety copy is what a restore has just replaced: it must never be what `latest` means.
+        """
+        best: Stored | None = None
+        for stored in self.all():
+            made = stored.manifest
+            if made is None or not stored.verified or made.kind == manifests.SAFETY:
+                continue
+            if made.created <= now + TOLERANCE and (
+                best is None or best.manifest is None or made.created > best.manifest.created
+            ):
+                best = stored
+        return best
+
+    def for_plan(self) -> list[Snapshot]:
+        """Return what rotation may judge; a manifest that cannot be believed has no time, so it stays."""
+        return [
+            Snapshot(
+                name=stored.name,
+                created=stored.manifest.created,
+                verified=stored.verified,
+                pinned=stored.manifest.pinned,
+                shrunk=stored.manifest.shrunk,
+                tiers=frozenset(stored.tiers),
+            )
+            for stored in self.all()
+            if stored.manifest is not None
+        ]
+
+    def strays(self) -> list[str]:
+        """Return payloads without a manifest, which no run of ours can have left; they are not touched."""
+        return sorted(
+            f"{tier}/{path.name}"
+            for tier in TIERS
+            for path in (self.root / tier).glob("balades_*")
+            if path.suffix != ".json" and not self._manifest(_stem(path.name), tier).exists()
+        )
+
+    # -- publishing and removing --------------------------------------------------------------------
+
+    def free_name(self, name: str) -> bool:
+        """Whether nothing has this name yet, a stray payload included."""
+        return not any(list((self.root / tier).glob(f"{name}.*")) for tier in TIERS)
+
+    def publish(self, payload: Path, manifest: Manifest) -> None:
+        """Move a finished payload in, then its manifest: the moment from which it exists."""
+        with writing(f"snapshot {manifest.name}"):
+            staged = self._stage_manifest(manifest, DAILY)
+            payload.chmod(_READ_ONLY)
+            payload.rename(self.root / DAILY / manifest.payload)
+            sync_folder(self.root / DAILY)
+            staged.rename(self._manifest(manifest.name, DAILY))
+            sync_folder(self.root / DAILY)
+
+    def _stage_manifest(self, manifest: Manifest, tier: str) -> Path:
+        staged = self.staging / f"{tier}.{manifest.name}.json"
+        write_synced(staged, manifest.to_json().encode(), _READ_ONLY)
+        return staged
+
+    def promote(self, name: str, tier: str) -> bool:
+        """Make a snapshot stand in another tier too; a hard link where the file system has them."""
+        stored = self.look(name)
+        made = stored.manifest
+        if made is None:
+            return False
+        target = self.root / tier / made.payload
+        if self._manifest(name, tier).exists() and target.exists():
+            return False
+        with writing(f"{tier}/{name}"):
+            staged = self._stage_manifest(made, tier)
+            target.unlink(missing_ok=True)
+            link_or_copy(self.payload(stored), target, through=self.staging / f"{name}.copy")
+            sync_folder(self.root / tier)
+            staged.rename(self._manifest(name, tier))
+            sync_folder(self.root / tier)
+        return True
+
+    def remove(self, name: str, tier: str) -> None:
+        """Take a snapshot out of a tier: first its manifest, then its payload."""
+        with writing(f"{tier}/{name}"):
+            staged = self.staging / f"{tier}.{name}.json"
+            self._manifest(name, tier).rename(staged)
+            sync_folder(self.root / tier)
+            for ending in _PAYLOAD_ENDINGS:
+                (self.root / tier / f"{name}{ending}").unlink(missing_ok=True)
+            sync_folder(self.root / tier)
+            staged.unlink()
+
+    def mark(self, manifest: Manifest, *, verified: bool) -> None:
+        """Write down what a later verification found, in every tier that has the snapshot."""
+        for tier in TIERS:
+            if self._manifest(manifest.name, tier).exists():
+                with writing(f"{tier}/{manifest.name}"):
+                    staged = self._stage_manifest(replace(manifest, verified=verified), tier)
+                    staged.rename(self._manifest(manifest.name, tier))
+                    sync_folder(self.root / tier)
+
+    def remove_unnamed_objects(self) -> int:
+        """Remove the uploads' objects that no manifest names; none while a manifest cannot be read."""
+        named: set[str] = set()
+        for stored in self.all():
+            if stored.manifest is None:
+                return 0
+            named.update(upload.sha256 for upload in stored.manifest.uploads)
+        unnamed = [path for path in self.objects.iterdir() if path.name not in named]
+        with writing(f"objects {self.objects}"):
+            for path in unnamed:
+                path.unlink()
+        return len(unnamed)
+
+
+def _stem(file_name: str) -> str:
+    return file_name.split(".", 1)[0]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, content: bytes, mode: int) -> None:
+    """Write a new file whole, with its mode, and let it reach the disk."""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def link_or_copy(source: Path, target: Path, *, through: Path) -> None:
+    """Make the same content stand under a second name, by a copy where links are refused."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, through)
+        through.chmod(_READ_ONLY)
+        sync_file(through)
+        through.rename(target)
