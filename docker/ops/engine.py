@@ -160,23 +160,25 @@ def install_packages(*packages: str) -> None:
 
 def _start(ui: Ui) -> None:
     with ui.step("Start the Docker engine"):
+        daemon = None
         if Path("/run/systemd/system").is_dir():
             subprocess.run(["systemctl", "start", "docker"], check=False, capture_output=True)
-        elif ask().version is None:
+        else:
             with DAEMON_LOG.open("ab") as log:
-                subprocess.Popen(
-                    ["dockerd"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    cwd="/",
+                daemon = subprocess.Popen(
+                    ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
                 )
         deadline = time.monotonic() + START_DEADLINE_S
         while ask().version is None:
-            if time.monotonic() > deadline:
-                raise StackError(
-                    f"the Docker engine did not start within {START_DEADLINE_S:.0f} s",
-                    f"read {DAEMON_LOG}, or journalctl -u docker where systemd runs",
-                )
+            died = daemon is not None and daemon.poll() is not None
+            if died or time.monotonic() > deadline:
+                raise _did_not_start(died=died, logged=daemon is not None)
             time.sleep(0.3)
+
+
+def _did_not_start(*, died: bool, logged: bool) -> StackError:
+    how = "ended at once" if died else f"did not answer within {START_DEADLINE_S:.0f} s"
+    if not logged:
+        return StackError(f"the Docker engine {how}", "journalctl -u docker says why")
+    words = DAEMON_LOG.read_text(errors="replace").strip().splitlines()
+    return StackError(f"the Docker engine {how}: {words[-1] if words else 'it wrote nothing'}", f"read {DAEMON_LOG}")
