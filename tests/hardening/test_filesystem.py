@@ -1,0 +1,73 @@
+"""Nothing can be left behind in a container: a read-only root, and scratch space that runs nothing."""
+
+import pytest
+
+from fixtures.contract import Contract
+from fixtures.services import Service
+
+MIB = 1 << 20
+
+
+@pytest.mark.control("RUN-02")
+def test_engine_mounts_the_root_read_only(service: Service) -> None:
+    """The engine was told to mount the root file system read-only."""
+    assert service.facts.read_only is True
+
+
+@pytest.mark.control("RUN-02")
+@pytest.mark.parametrize("folder", ["/", "/app", "/etc", "/usr/bin", "/var"])
+def test_writing_to_the_root_is_refused(service: Service, folder: str) -> None:
+    """A write outside of the service's own folders ends with the kernel's word for a read-only file system.
+
+    Tried as root, because to user 1001 the permissions alone would refuse it.
+    """
+    attempt = service.exec("touch", f"{folder}/probe", user="0:0")
+
+    assert attempt.code != 0
+    assert "Read-only file system" in attempt.stderr
+
+
+@pytest.mark.control("RUN-18")
+def test_scratch_space_is_bounded(service: Service, contract: Contract) -> None:
+    """The only scratch space is /tmp, with its size, where nothing runs, gains rights or stands for a device."""
+    scratch = service.facts.tmpfs
+
+    assert [(one.path, one.size) for one in scratch] == [("/tmp", service.promised.tmp_mib * MIB)]  # noqa: S108
+    assert set(contract.stack.tmpfs_options) <= scratch[0].options
+
+
+@pytest.mark.control("RUN-18")
+def test_scratch_space_has_its_size_in_force(service: Service) -> None:
+    """The file system mounted on /tmp is as large as promised."""
+    blocks, size = service.output("stat", "--file-system", "--format=%b %S", "/tmp").split()  # noqa: S108
+
+    assert int(blocks) * int(size) == service.promised.tmp_mib * MIB
+
+
+@pytest.mark.control("RUN-18")
+def test_program_in_scratch_space_does_not_run(service: Service) -> None:
+    """A program copied to /tmp cannot be executed, although the same program runs from where it came from."""
+    copied = service.host.run("cp /usr/bin/true /tmp/ && chmod 700 /tmp/true && /usr/bin/true")
+    attempt = service.host.run("cd /tmp; ./true; code=$?; rm -f true; echo ended with $code")
+
+    assert copied.rc == 0, "the copy must be there and the original must run, or the refusal means nothing"
+    assert "ended with 126" in attempt.stdout
+    assert "Permission denied" in attempt.stderr
+
+
+@pytest.mark.control("VOL-01")
+def test_host_paths_inside_belong_to_the_stack(service: Service) -> None:
+    """Whatever of the host is inside lies below the stack's own root, and no mount travels back to the host."""
+    root = str(service.stack.root)
+    mounts = service.mounts
+
+    assert [one for one in mounts if not one.source.startswith(root + "/")] == []
+    assert [one for one in mounts if one.propagation not in ("", "private", "rprivate")] == []
+
+
+@pytest.mark.control("VOL-03")
+def test_backups_are_mounted_in_backup_alone(service: Service) -> None:
+    """The folder of the backups is inside the backup service and no other."""
+    inside = [one.path for one in service.mounts if one.source == f"{service.stack.root}/backups"]
+
+    assert inside == (["/srv/backups"] if service.name == "backup" else [])

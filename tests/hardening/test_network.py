@@ -1,0 +1,99 @@
+"""Who can reach what: one published address, an app without a way out, a backup without a network."""
+
+import pytest
+import requests
+
+from fixtures.contract import Contract
+from fixtures.engine_facts import network_facts
+from fixtures.services import Service
+from fixtures.stack import Stack
+
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3).close()
+except OSError as error:
+    sys.exit(f"refused: {error}")
+print("connected")
+"""
+
+
+def connect(service: Service, address: str, port: int) -> str:
+    """Try to connect from within a service; say how it ended."""
+    done = service.exec("python3", "-S", "-c", CONNECT, address, str(port))
+    assert done.code in (0, 1), f"the attempt itself must run: {done.told()}"
+    return (done.stdout + done.stderr).strip()
+
+
+@pytest.mark.control("NET-01")
+def test_only_declared_ports_are_published(service: Service, contract: Contract) -> None:
+    """The service publishes what the contract says, on the contract's address and the stack's own port."""
+    published = [(one.container_port, one.host_ip, one.host_port) for one in service.facts.published]
+
+    assert published == [(port, contract.stack.bind, service.stack.port) for port in service.promised.published]
+
+
+@pytest.mark.control("NET-01")
+def test_published_port_is_closed_to_others(stack: Stack) -> None:
+    """From another network namespace the published port is refused, while the host's own address answers."""
+    gate = stack.service("gate")
+    host_seen_from_the_gate = network_facts(stack.network("edge")).gateway
+
+    assert requests.codes.ok == stack.client.get("/api/live").status_code
+    assert "refused" in connect(gate, host_seen_from_the_gate, stack.port)
+
+
+@pytest.mark.control("NET-02")
+def test_only_declared_ports_listen(service: Service) -> None:
+    """Nothing in the container listens but what the contract names."""
+    assert service.listening() == service.promised.listening
+
+
+@pytest.mark.control("NET-03")
+def test_networks_are_the_declared_ones(service: Service) -> None:
+    """The service is in the networks that the contract names, none of them the host's or the default one."""
+    facts = service.facts
+    expected = tuple(sorted(service.stack.network(name) for name in service.promised.networks)) or ("none",)
+
+    assert facts.networks == expected
+    assert facts.network_mode not in {"default", "bridge", "host"}
+
+
+@pytest.mark.control("NET-05")
+def test_published_port_needs_no_privilege(service: Service, contract: Contract) -> None:
+    """No port below 1024 of the host is taken."""
+    assert [one for one in service.facts.published if one.host_port < contract.stack.first_free_port] == []
+
+
+@pytest.mark.control("NET-04")
+def test_backup_has_no_network(stack: Stack) -> None:
+    """The backup service has the loopback interface and no other, and reaches nobody."""
+    backup = stack.service("backup")
+
+    with stack.listener("edge") as (address, port):
+        assert "refused" in connect(backup, address, port)
+    assert backup.interfaces() == ("lo",)
+    assert backup.facts.network_mode == "none"
+
+
+@pytest.mark.promise("an app that was taken over cannot call out")
+def test_app_has_no_way_out(stack: Stack) -> None:
+    """The app cannot reach an address beyond its own network; the very same attempt from the gate succeeds."""
+    with stack.listener("edge") as (address, port):
+        from_the_gate = connect(stack.service("gate"), address, port)
+        from_the_app = connect(stack.service("app"), address, port)
+
+    assert from_the_gate == "connected", "the control must succeed, or the refusal means nothing"
+    assert "refused" in from_the_app
+
+
+@pytest.mark.promise("an app that was taken over cannot call out")
+def test_app_has_no_route_beyond_its_network(stack: Stack) -> None:
+    """The kernel knows no way from the app to the outside: no default route, in a network marked internal."""
+    routes = stack.exec("app", "cat", "/proc/net/route").stdout.splitlines()
+    destinations = [line.split()[1] for line in routes[1:]]
+    inner = network_facts(stack.network("inner"))
+
+    assert destinations, "a container in a network has the route to that network"
+    assert "00000000" not in destinations
+    assert inner.internal

@@ -1,0 +1,49 @@
+"""The write token is a file that one service can read, and stands nowhere else."""
+
+import pytest
+
+from fixtures.engine_facts import image_facts
+from fixtures.services import Service
+
+pytestmark = pytest.mark.control("RUN-19")
+
+SECRETS = "/run/secrets"
+OWNER_READS = "400"
+
+
+def test_token_is_not_in_the_environment(service: Service) -> None:
+    """No variable of the container has the write token as, or within, its value."""
+    token = service.stack.token()
+    assert token, "there must be a token to look for"
+
+    assert [name for name, value in service.facts.environment.items() if token in value] == []
+
+
+def test_token_is_not_in_the_image(service: Service) -> None:
+    """No variable or label of the image has the write token."""
+    token = service.stack.token()
+    image = image_facts(service.facts.image)
+
+    assert token not in " ".join([*image.environment.values(), *image.labels.values()])
+
+
+def test_token_is_mounted_in_the_app_alone(service: Service) -> None:
+    """Only the app is given the secret, read-only."""
+    given = [(one.path, one.writable) for one in service.mounts if "/secrets" in one.source + one.path]
+
+    assert given == ([(f"{SECRETS}/write_token", False)] if service.name == "app" else [])
+
+
+def test_token_is_readable_by_its_owner_alone(service: Service) -> None:
+    """The secret's file is 0400 and the service user's; where none is given, none can be found."""
+    found = service.host.run("stat --format='%a %u:%g %n' /run/secrets/* 2>/dev/null; true").stdout.splitlines()
+
+    assert found == ([f"{OWNER_READS} 1001:1001 {SECRETS}/write_token"] if service.name == "app" else [])
+
+
+def test_token_is_not_in_the_log(service: Service) -> None:
+    """The service's log has the line of a request that carried the write token, and not the token."""
+    service.stack.client.post("/api/walks", data=b"no walk", token=True)
+
+    assert service.stack.service("app").logs().count("/api/walks"), "the request must be logged to say anything"
+    assert service.logs().count(service.stack.token()) == 0

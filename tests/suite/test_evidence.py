@@ -1,0 +1,134 @@
+"""A pass without evidence is red; what was seen is in the report. Proven on a real run of pytest within the run."""
+
+import json
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from fixtures import homes
+from fixtures.evidence import Completed, Door, EmptyAnswer, run_quietly
+from fixtures.run import CHECKOUT
+
+pytestmark = pytest.mark.control("REP-02")
+
+INNER = '''
+"""A suite of its own."""
+import pytest
+
+def test_that_never_looks():
+    """Nothing was looked at."""
+    assert 1 == 1
+
+def test_that_looks(evidence):
+    """One <b>look</b> was taken."""
+    evidence.saw("uname", "Linux <script>", subject="host")
+
+def test_that_looks_in_vain(evidence):
+    """The answer was empty."""
+    evidence.saw("uname", "  ", subject="host")
+
+@pytest.fixture
+def looked(evidence):
+    evidence.saw("uname", "Linux", subject="host")
+
+def test_whose_fixture_looked(looked):
+    """Only the setup looked."""
+
+@pytest.mark.parametrize("hostile", ["<img src=x onerror=alert(1)>"])
+def test_with_a_hostile_name(hostile, evidence):
+    """A parameter is markup."""
+    evidence.saw(hostile, hostile)
+'''
+
+
+@pytest.fixture(scope="module")
+def inner_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Completed, Path]:
+    """Run pytest on a suite of five tests with the project's own plugins; give its end and its report folder."""
+    folder = tmp_path_factory.mktemp("inner")
+    tests = folder / "test_inner.py"
+    tests.write_text(INNER, encoding="utf-8")
+    plugins = [part for name in ("run", "evidence") for part in ("-p", f"fixtures.{name}")]
+    done = run_quietly(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugins, "-c", "pytest.ini", str(tests)],
+        within=120,
+        env={**homes.environment(), "SUITE_REPORTS": str(folder / "reports"), "PYTHONPATH": str(CHECKOUT)},
+        cwd=CHECKOUT,
+    )
+    return done, folder / "reports" / "latest"
+
+
+def verdict(inner_run: tuple[Completed, Path], evidence: Door, name: str) -> str:
+    """Give the verdict of one inner test, from its JUnit file."""
+    text = evidence.read(inner_run[1] / "junit.xml")
+    every = ElementTree.fromstring(text).iter("testcase")  # noqa: S314  # written by our own run
+    cases = [one for one in every if one.get("name", "").partition("[")[0] == name]
+    assert len(cases) == 1, inner_run[0].told()
+    return "red" if cases[0].find("failure") is not None else "green"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("test_that_looks", "green"),
+        ("test_with_a_hostile_name", "green"),
+        # a pass that nobody can retrace
+        ("test_that_never_looks", "red"),
+        ("test_whose_fixture_looked", "red"),
+        # an answer without words
+        ("test_that_looks_in_vain", "red"),
+    ],
+)
+def test_only_a_pass_with_evidence_is_green(
+    inner_run: tuple[Completed, Path], evidence: Door, name: str, expected: str
+) -> None:
+    """A test is green when it passed and its own body looked, and only then."""
+    assert verdict(inner_run, evidence, name) == expected
+
+
+def test_message_says_what_is_missing(inner_run: tuple[Completed, Path], evidence: Door) -> None:
+    """The red test says that it has no evidence, and how to give it some."""
+    told = evidence.record(inner_run[0]).stdout
+
+    assert "no evidence: " in told
+    assert "evidence.saw()" in told
+
+
+def test_look_is_in_the_report(inner_run: tuple[Completed, Path], evidence: Door) -> None:
+    """Command, answer, time and hash of a look stand in the report's evidence folder."""
+    files = sorted((inner_run[1] / "evidence").glob("*test-that-looks-????????.json"))
+    assert len(files) == 1
+
+    (look,) = json.loads(evidence.read(files[0]))["looks"]
+
+    assert (look["command"], look["output"], look["subject"]) == ("uname", "Linux <script>", "host")
+    assert look["at"].endswith("+00:00")
+    assert len(look["sha256"]) == 64
+
+
+def test_page_shows_markup_as_text(inner_run: tuple[Completed, Path], evidence: Door) -> None:
+    """What a name or an answer contains is text on the page, never markup."""
+    page = evidence.read(inner_run[1] / "engineers.html")
+
+    assert "onerror" in page, "the hostile name must be on the page to prove anything"
+    assert "<img src=x" not in page
+    assert "Linux <script>" not in page
+
+
+def test_empty_answer_is_an_error(evidence: Door) -> None:
+    """An answer without a word raises instead of being recorded."""
+    with pytest.raises(EmptyAnswer) as empty:
+        evidence.saw("cat /nothing", "\n", subject="host")
+
+    assert "answered nothing" in evidence.saw("the complaint", str(empty.value))
+
+
+def test_secret_is_never_written_down(evidence: Door) -> None:
+    """A hidden value is replaced in the record, and the answer handed on is whole."""
+    evidence.hide("s3cr3t-canary")
+
+    answer = evidence.saw("print the secret", "it is s3cr3t-canary.", subject="host")
+
+    assert answer == "it is s3cr3t-canary."
+    assert evidence.looks[-1].output == "it is ‹redacted secret›."
