@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from . import errors, health, manifest
@@ -99,9 +100,9 @@ def main(argv: list[str]) -> int:
             return _health(settings, at or datetime.now(UTC))
         return _VERBS[args.verb](args, settings, at or datetime.now(UTC))
     except BackupError as refused:
-        if getattr(args, "json", False) and not getattr(refused, "answered", False):
+        if getattr(args, "json", False):
             failed = {"outcome": "failure", "code": refused.code, "error": refused.message, "hint": refused.hint}
-            print(json.dumps(failed, ensure_ascii=False))
+            print(json.dumps(failed | refused.known, ensure_ascii=False, default=str))
         print(f"error: {refused.message}\nhint: {refused.hint}", file=sys.stderr)
         return refused.code
     except KeyboardInterrupt:
@@ -290,9 +291,97 @@ def _rotate(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
     return errors.OK
 
 
+def _restore(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
+    from . import status
+    from .logs import Log, channel
+
+    if args.to == "-" and args.json:
+        raise errors.Usage("--to - and --json both want stdout", "use one of them, or --to PATH")
+    log = Log(channel(own_stdout=False))
+    repository = Repository(settings.backups)
+    log.event("restore-start", source=args.source, cold=args.cold, dry_run=args.dry_run)
+    try:
+        with repository.locked():
+            answer, text = _restore_locked(args, settings, repository, now, log)
+    except Exception as failed:
+        level = "warning" if isinstance(failed, errors.ColdNeeded | errors.Busy) else "error"
+        outcome = "cold-needed" if isinstance(failed, errors.ColdNeeded) else "failure"
+        log.event("restore-end", level=level, outcome=outcome, error=str(failed))
+        if level == "error":
+            status.publish(settings, now, incident=("restore-failed", str(failed)))
+        raise
+    log.event("restore-end", **answer)
+    if answer["outcome"] == "restored":
+        status.publish(settings, now)
+    if args.to != "-":
+        _answer(args, (answer, text))
+    return errors.OK
+
+
+def _restore_locked(
+    args: argparse.Namespace, settings: Settings, repository: Repository, now: datetime, log: Any
+) -> Answer:
+    from . import compress, restore, source
+
+    began = time.monotonic()
+    found = source.find(settings, repository, args.source, args.filename, now, sys.stdin.buffer)
+    verified = source.verify(settings, repository, found)
+    if args.to == "-":
+        for block in compress.blocks(verified.raw):
+            sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
+        return {"outcome": "written", "to": args.to}, ""
+    if args.to:
+        restore.write_to(verified, Path(args.to))
+        written = {"outcome": "written", "to": args.to, "rows": dict(verified.described.rows)}
+        return written, f"{args.to}: {restore.rows_text(verified.described.rows)}"
+    decided = restore.plan(settings, repository, verified, cold=args.cold, allow_missing=args.allow_missing)
+    answer: dict[str, Any] = {"outcome": "planned", **decided.as_answer(), "safety": None, "kept": None}
+    if args.dry_run:
+        answer["duration_s"] = round(time.monotonic() - began, 3)
+        return answer, _restore_text(answer)
+    try:
+        if decided.cold_because and not args.cold:
+            raise errors.ColdNeeded(
+                f"{verified.source.shown}: cannot be restored into the running site: "
+                + "; ".join(decided.cold_because),
+                "stop the site and run again with --cold; nothing was changed",
+            )
+        done = restore.carry_out(settings, repository, decided, now, log)
+    except errors.ColdNeeded as cold:
+        cold.known = {**answer, "outcome": "cold-needed", "mode": restore.COLD}
+        raise
+    answer |= {"outcome": "restored", "safety": done.safety, "kept": done.kept}
+    answer["duration_s"] = round(time.monotonic() - began, 3)
+    return answer, _restore_text(answer)
+
+
+def _restore_text(answer: dict[str, Any]) -> str:
+    from .restore import rows_text
+
+    lines = [
+        f"{answer['outcome']} ({answer['mode']}): {answer['source']}, {rows_text(answer['rows'])}",
+        f"made {answer['created']}" if answer["signed"] else "unsigned: it came without a manifest of ours",
+    ]
+    if answer["lost"] is not None and answer["outcome"] == "restored":
+        lines.append(f"replaced: {rows_text(answer['lost']['rows_now'])}")
+    if answer["uploads_put_back"]:
+        lines.append(f"{answer['uploads_put_back']} uploads put back")
+    if answer["uploads_lost"]:
+        lines.append(f"uploads lost: {', '.join(answer['uploads_lost'])}")
+    if answer["cold_because"]:
+        lines.append(f"cold, because: {'; '.join(answer['cold_because'])}")
+    if answer["safety"]:
+        lines.append(f"what was there before: snapshot {answer['safety']}, and {answer['kept']}")
+    elif answer["kept"]:
+        lines.append(f"what was there before could not be read; its files were moved aside: {answer['kept']}")
+    return "\n".join(lines)
+
+
 _VERBS: dict[str, Callable[[argparse.Namespace, Settings, datetime], int]] = {
     "now": _now,
     "list": _list,
     "verify": _verify,
     "rotate": _rotate,
+    "restore": _restore,
 }

@@ -76,7 +76,10 @@ def as_error(wrong: sqlite3.Error, path: Path) -> BackupError:
     code = getattr(wrong, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
     if primary == sqlite3.SQLITE_FULL:
-        return NoSpace(f"{path}: {wrong}", "free some space; what was stored before is untouched")
+        return NoSpace(
+            f"{path}: no space left for what is made of it ({wrong})",
+            "free some space; what was stored before is untouched",
+        )
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return SourceUnreadable(
             f"{path}: {wrong}", "something holds it exclusively; end that (`./stack restart`), then try again"

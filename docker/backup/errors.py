@@ -21,6 +21,7 @@ class BackupError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.known: dict[str, object] = {}  # what was found out before, for --json
 
 
 class Usage(BackupError):

@@ -1,0 +1,153 @@
+"""What a restore is asked to bring back, found and unpacked, with every byte proven before it is believed.
+
+A stored snapshot is proven by its manifest. A file brought by hand may have none: it is then held to what a
+database can show by itself, and said to be unsigned.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from . import compress, database, manifest
+from .database import Description
+from .errors import Damaged, NoSpace, NoSuchSnapshot, Usage, writing
+from .manifest import Manifest
+from .repository import Repository
+from .settings import Settings
+
+LATEST, STDIN = "latest", "-"
+_FORMATS = (".db", ".db.gz", ".db.zst")
+_BLOCK = 1024 * 1024
+_LOOK_EVERY = 32 * 1024 * 1024  # bytes between two looks at the free space
+_REFUSED = "nothing was changed; `./stack backup list` shows the snapshots there are"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to restore from."""
+
+    shown: str  # how messages name it
+    path: Path
+    file_name: str  # its ending tells the format
+    manifest: Manifest | None  # None: unsigned
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A source whose database stands unpacked in staging, whole."""
+
+    source: Source
+    raw: Path
+    described: Description
+
+
+def find(
+    settings: Settings,
+    repository: Repository,
+    given: str,
+    file_name: str | None,
+    now: datetime,
+    incoming: IO[bytes],
+) -> Source:
+    """Understand SOURCE: latest, a name, a path inside the container, or bytes."""
+    if given == STDIN:
+        if not file_name:
+            raise Usage("bytes on stdin have no name", "say what they are: --filename balades_….db.zst")
+        name = Path(file_name).name
+        path = repository.staging / "given"
+        with writing(str(path)), path.open("xb") as out:
+            _pour(incoming, out, repository.root, settings.floor_bytes, name)
+        return _foreign(repository, path, name, shown=name)
+    if given == LATEST:
+        stored = repository.newest(now)
+        if stored is None:
+            raise NoSuchSnapshot(
+                "there is no verified snapshot", "`./stack backup list` shows what there is; a file can be given too"
+            )
+    elif "/" in given and (path := Path(given)).is_file() and not path.is_relative_to(repository.root):
+        return _foreign(repository, path, path.name, shown=given)
+    else:
+        stored = repository.find(given)
+    made = stored.manifest
+    if made is None:
+        raise Damaged(f"{stored.name}: {stored.problem}", _REFUSED)
+    path = repository.payload(stored)
+    return Source(str(path), path, made.payload, made)
+
+
+def _foreign(repository: Repository, path: Path, name: str, *, shown: str) -> Source:
+    """A file from outside is signed when it is, or calls itself, one of the snapshots we know."""
+    if not name.endswith(_FORMATS):
+        raise Usage(f"{name}: the ending tells no format", f"use a file that ends in {', '.join(_FORMATS)}")
+    stem = name.split(".", 1)[0]
+    known = [stored.manifest for stored in repository.all() if stored.manifest is not None]
+    same = [made for made in known if made.name == stem]
+    if not same:
+        digest = compress.sha256_of(path)
+        same = [made for made in known if digest in (made.sha256, made.raw_sha256)]
+    beside = path.with_name(f"{stem}.json")
+    if not same and beside.is_file():
+        same = [manifest.parse(beside.read_text(encoding="utf-8"), str(beside))]
+    return Source(shown, path, name, same[0] if same else None)
+
+
+def verify(settings: Settings, repository: Repository, source: Source) -> Verified:
+    """Unpack into staging and prove it; the message of a refusal names the file and the reason."""
+    if source.path.stat().st_size == 0:
+        raise Damaged(f"{source.shown}: the file is empty", _REFUSED)
+    made = source.manifest
+    if made is not None and source.file_name == made.payload and compress.sha256_of(source.path) != made.sha256:
+        raise Damaged(f"{source.shown}: its sha256 is not the one in its manifest", _REFUSED)
+    raw = repository.staging / "unpacked.db"
+    digest = _unpack(settings, repository, source, raw)
+    if made is not None and digest != made.raw_sha256:
+        raise Damaged(f"{source.shown}: the database inside is not the one its manifest describes", _REFUSED)
+    if not database.has_header(raw):
+        raise Damaged(f"{source.shown}: what is inside is no SQLite database", _REFUSED)
+    database.check(raw, source.shown)
+    described = database.describe(raw)
+    if made is not None and (described.user_version, described.schema_sha256, described.rows) != (
+        made.user_version,
+        made.schema_sha256,
+        made.rows,
+    ):
+        raise Damaged(f"{source.shown}: version, schema or row counts differ from its manifest", _REFUSED)
+    return Verified(source, raw, described)
+
+
+def _unpack(settings: Settings, repository: Repository, source: Source, raw: Path) -> str:
+    """Write the database out; a file that swells past what is known or past the free space is stopped."""
+    most = source.manifest.raw_bytes if source.manifest is not None else None
+    digest, written, looked = hashlib.sha256(), 0, 0
+    with writing(str(raw)), raw.open("xb") as out:
+        for block in compress.unpack(source.path, source.file_name):
+            written += len(block)
+            if most is not None and written > most:
+                raise Damaged(f"{source.shown}: it unpacks to more than the {most} bytes promised", _REFUSED)
+            if written - looked >= _LOOK_EVERY:
+                looked = written
+                _expect_floor(repository.root, settings.floor_bytes, source.shown)
+            digest.update(block)
+            out.write(block)
+    return digest.hexdigest()
+
+
+def _pour(incoming: IO[bytes], out: IO[bytes], folder: Path, floor: int, shown: str) -> None:
+    looked = written = 0
+    while block := incoming.read(_BLOCK):
+        written += len(block)
+        if written - looked >= _LOOK_EVERY:
+            looked = written
+            _expect_floor(folder, floor, shown)
+        out.write(block)
+
+
+def _expect_floor(folder: Path, floor: int, shown: str) -> None:
+    if shutil.disk_usage(folder).free < floor:
+        raise NoSpace(
+            f"{shown}: unpacking it would leave less than {floor // (1024 * 1024)} MiB free",
+            "free some space, then try again; nothing was changed",
+        )
