@@ -7,9 +7,11 @@ import os
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ops import compose
@@ -65,7 +67,13 @@ def build(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Releas
     version = str(tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"])
     with _one_builder_at_a_time(ui):
         base = _base(settings, ui, refresh=refresh, install=install)
-        images = {name: _image(name, version, base, ui, refresh=refresh) for name in SERVICES}
+        recipes = [_recipe(name, version, base) for name in SERVICES]
+        missing = [recipe for recipe in recipes if refresh or not _inspect(recipe.tag, "{{.Id}}")]
+        if missing:
+            names = ", ".join(recipe.service for recipe in missing)
+            with ui.step(f"Build the images {names}"), ThreadPoolExecutor() as pool:
+                list(pool.map(partial(_bake, fresh=refresh), missing))
+        images = {recipe.service: _baked(recipe) for recipe in recipes}
     digest = hashlib.sha256("".join(images[name].id for name in SERVICES).encode()).hexdigest()
     source = _source(DOCKER)
     commit, _, dirty = source.commit.partition("-")
@@ -114,19 +122,34 @@ def _ensure_mmdebstrap(ui: Ui, *, install: bool) -> None:
         install_packages("mmdebstrap", "debian-archive-keyring")
 
 
-def _image(name: str, version: str, base: Image, ui: Ui, *, refresh: bool) -> Image:
-    folder = DOCKER / name
+@dataclass(frozen=True)
+class _Recipe:
+    """How one image is to be built, and the tag that names its inputs."""
+
+    service: str
+    tag: str
+    arguments: dict[str, str]
+    source: Source
+
+
+def _recipe(service: str, version: str, base: Image) -> _Recipe:
+    folder = DOCKER / service
     source = _source(folder, DOCKER / "base")
     stamp = f"{_digest(folder)} {base.id} {version} {source.commit}"
-    tag = f"monsite/{name}:{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
-    if refresh or not _inspect(tag, "{{.Id}}"):
-        labels = {"VERSION": version, "REVISION": source.commit, "CREATED": source.created, "BASE": base.tag}
-        arguments = [part for key, value in labels.items() for part in ("--build-arg", f"{key}={value}")]
-        fresh = ["--no-cache"] if refresh else []
-        with ui.step(f"Build the image {name}"):
-            compose.run(["docker", "build", *fresh, *arguments, "--tag", tag, str(folder)])
-    compose.run(["docker", "tag", tag, f"monsite/{name}:latest"])
-    return Image(tag, _inspect(tag, "{{.Id}}"), source)
+    tag = f"monsite/{service}:{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
+    labels = {"VERSION": version, "REVISION": source.commit, "CREATED": source.created}
+    return _Recipe(service, tag, {"BASE": base.tag, **labels}, source)
+
+
+def _bake(recipe: _Recipe, *, fresh: bool) -> None:
+    arguments = [part for key, value in recipe.arguments.items() for part in ("--build-arg", f"{key}={value}")]
+    flags = ["--no-cache"] if fresh else []
+    compose.run(["docker", "build", *flags, *arguments, "--tag", recipe.tag, str(DOCKER / recipe.service)])
+
+
+def _baked(recipe: _Recipe) -> Image:
+    compose.run(["docker", "tag", recipe.tag, f"monsite/{recipe.service}:latest"])
+    return Image(recipe.tag, _inspect(recipe.tag, "{{.Id}}"), recipe.source)
 
 
 def _inspect(tag: str, template: str) -> str:
