@@ -255,7 +255,7 @@ def _verify(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
         "damaged": [asdict(finding) for finding in findings],
     }
     lines = [f"{finding.name}: {finding.reason}" for finding in findings]
-    _answer(args, (answer, "\n".join([f"{len(names)} checked, {len(findings)} damaged", *lines])))
+    _answer(args, (answer, "\n".join([f"{len(names)} snapshots checked, {len(findings)} findings", *lines])))
     return errors.Damaged.code if findings else errors.OK
 
 
@@ -291,6 +291,10 @@ def _rotate(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
     return errors.OK
 
 
+# Refusals that say something about the question and nothing about the backups: no incident.
+_ASKED_WRONGLY = (errors.Usage, errors.NoSuchSnapshot, errors.ColdNeeded, errors.SchemaNewer, errors.Busy)
+
+
 def _restore(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
     from . import status
     from .logs import Log, channel
@@ -304,10 +308,10 @@ def _restore(args: argparse.Namespace, settings: Settings, now: datetime) -> int
         with repository.locked():
             answer, text = _restore_locked(args, settings, repository, now, log)
     except Exception as failed:
-        level = "warning" if isinstance(failed, errors.ColdNeeded | errors.Busy) else "error"
+        expected = isinstance(failed, _ASKED_WRONGLY)
         outcome = "cold-needed" if isinstance(failed, errors.ColdNeeded) else "failure"
-        log.event("restore-end", level=level, outcome=outcome, error=str(failed))
-        if level == "error":
+        log.event("restore-end", level="warning" if expected else "error", outcome=outcome, error=str(failed))
+        if not expected:
             status.publish(settings, now, incident=("restore-failed", str(failed)))
         raise
     log.event("restore-end", **answer)

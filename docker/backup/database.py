@@ -136,7 +136,7 @@ def check(path: Path, subject: str) -> Mapping[str, str]:
         with closing(connect(path, "rw")) as database:
             settle(database)
             database.execute("PRAGMA cell_size_check=ON")
-            answers = [str(row[0]) for row in database.execute("PRAGMA integrity_check(5)")]
+            answers = [" ".join(str(row[0]).split()) for row in database.execute("PRAGMA integrity_check(5)")]
             orphans = len(database.execute("PRAGMA foreign_key_check").fetchmany(5))
     except sqlite3.Error as wrong:
         raise Damaged(f"{subject}: {wrong}", _DAMAGED_HINT) from wrong

@@ -276,11 +276,17 @@ class Repository:
             if stored.manifest is None:
                 return 0
             named.update(upload.sha256 for upload in stored.manifest.uploads)
-        unnamed = [path for path in self.objects.iterdir() if path.name not in named]
+        unnamed = [path for path in self.objects.iterdir() if _stem(path.name) not in named]
         with writing(f"objects {self.objects}"):
             for path in unnamed:
                 path.unlink()
         return len(unnamed)
+
+    def set_aside(self, path: Path) -> None:
+        """Let a damaged object stand under another name, out of the way of a whole one."""
+        with writing(str(path)):
+            path.rename(path.with_name(f"{path.name}.damaged"))
+            sync_folder(path.parent)
 
 
 def _stem(file_name: str) -> str:
