@@ -61,9 +61,8 @@ def show(compose: Compose, ui: Ui) -> int:
     code, document = call(compose, ["list"])
     table = Table("tier", "snapshot", "age", "size", "rows", "verified", "pinned", box=None, pad_edge=False)
     for entry in document.get("snapshots", []):
-        rows = sum(entry["rows"].values())
         marks = ("yes" if entry["verified"] else "NO", "yes" if entry["pinned"] else "")
-        table.add_row(entry["tier"], entry["name"], age(entry["created"]), _size(entry), str(rows), *marks)
+        table.add_row(entry["tier"], entry["name"], age(entry["created"]), _size(entry), str(entry["rows"]), *marks)
     if code == Exit.OK and not ui.as_json:
         ui.out.print(table if table.row_count else "no snapshot yet; ./stack backup now takes one")
     ui.emit(document)

@@ -113,7 +113,7 @@ def _tell(ui: Ui, document: dict[str, Any], *, serving: bool) -> None:
     outcome = document.get("outcome")
     if outcome not in ("restored", "planned"):
         return
-    rows = ", ".join(f"{count} {table}" for table, count in document["rows"].items())
+    rows = ", ".join(f"{count} {table}" for table, count in document["rows"].items() if table != "heartbeat")
     verb = "Restored" if outcome == "restored" else "Would restore"
     ui.say(f"{verb} {document['source']} of {document['created']} ({document['mode']}): {rows}")
     if document.get("lost"):
