@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -100,14 +101,24 @@ def main(argv: list[str]) -> int:
             return _health(settings, at or datetime.now(UTC))
         return _VERBS[args.verb](args, settings, at or datetime.now(UTC))
     except BackupError as refused:
-        if getattr(args, "json", False):
-            failed = {"outcome": "failure", "code": refused.code, "error": refused.message, "hint": refused.hint}
-            print(json.dumps(failed | refused.known, ensure_ascii=False, default=str))
-        print(f"error: {refused.message}\nhint: {refused.hint}", file=sys.stderr)
-        return refused.code
+        return _fail(args, refused)
+    except Exception as defect:
+        traceback.print_exc()
+        return _fail(args, BackupError(f"{type(defect).__name__}: {defect}", _DEFECT))
     except KeyboardInterrupt:
         print("error: interrupted\nhint: nothing half-done is left; run it again", file=sys.stderr)
         return 130
+
+
+_DEFECT = "this is a defect of the backup itself: please report it with the lines above"
+
+
+def _fail(args: argparse.Namespace, refused: BackupError) -> int:
+    if getattr(args, "json", False):
+        failed = {"outcome": "failure", "code": refused.code, "error": refused.message, "hint": refused.hint}
+        print(json.dumps(failed | refused.known, ensure_ascii=False, default=str))
+    print(f"error: {refused.message}\nhint: {refused.hint}", file=sys.stderr)
+    return refused.code
 
 
 def _answer(args: argparse.Namespace, answer: Answer) -> None:
@@ -145,7 +156,7 @@ def _now(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
         raise
     except Exception as failed:
         error = failed.message if isinstance(failed, BackupError) else f"{type(failed).__name__}: {failed}"
-        hint = failed.hint if isinstance(failed, BackupError) else "this is a defect; see the container's log"
+        hint = failed.hint if isinstance(failed, BackupError) else _DEFECT
         log.event("snapshot-end", outcome="failure", level="error", error=error, hint=hint)
         run |= {"finished": finished(), "error": error, "hint": hint}
         status.publish(settings, now, last_run=run, incident=("snapshot-failed", error))

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import database, manifest, objects, snapshot
@@ -30,7 +30,7 @@ from .errors import (
 )
 from .logs import Log
 from .objects import Wanted
-from .repository import Repository, sync_folder
+from .repository import Repository, link_or_copy, sync_folder
 from .settings import DATABASE, Settings
 from .source import Verified
 
@@ -279,10 +279,11 @@ def _exchange_cold(settings: Settings, raw: Path, saved: Done | None, now: datet
         sync_folder(settings.data)
         return saved
     with writing(str(live)):
-        aside = live.with_name(now.strftime(_DAMAGED_FORMAT))
+        aside = _free_name(live, now)
         moved = live.exists()
         if moved:
-            aside.hardlink_to(live)  # the old name goes on standing until the new file takes it
+            # The old name goes on standing until the new file takes it.
+            link_or_copy(live, aside, through=live.with_name(f".{aside.name}.part"))
         for ending in _BESIDE:
             beside = live.with_name(f"{DATABASE}{ending}")
             if beside.exists():
@@ -292,6 +293,13 @@ def _exchange_cold(settings: Settings, raw: Path, saved: Done | None, now: datet
         new.rename(live)
         sync_folder(settings.data)
     return Done(safety=None, kept=f"data/{aside.name}" if moved else None)
+
+
+def _free_name(live: Path, now: datetime) -> Path:
+    moment = now
+    while (aside := live.with_name(moment.strftime(_DAMAGED_FORMAT))).exists():
+        moment += timedelta(seconds=1)
+    return aside
 
 
 @contextmanager
