@@ -1,13 +1,15 @@
-"""backup now, list, verify, rotate: the keeper's own commands, called in its container."""
+"""backup now and list: the keeper's own commands, called in its container."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from ops import health
 from ops.compose import Compose
@@ -16,17 +18,51 @@ from ops.lifecycle import age
 from ops.ui import Ui
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """One snapshot as the keeper lists it."""
+
+    name: str
+    tiers: tuple[str, ...]  # where it lies: daily, weekly, monthly
+    created: str | None  # UTC; None when its manifest cannot be read
+    bytes: int | None  # of the payload
+    rows: int | None  # of all tables
+    kind: str | None  # scheduled, manual or safety
+    pinned: bool
+    problem: str | None  # why it does not count, None when verified
+
+    @classmethod
+    def parse(cls, entry: dict[str, Any]) -> "Snapshot":
+        """Read one entry of the keeper's list."""
+        return cls(
+            name=entry["name"],
+            tiers=tuple(entry["tiers"]),
+            created=entry.get("created"),
+            bytes=entry.get("bytes"),
+            rows=entry.get("rows"),
+            kind=entry.get("kind"),
+            pinned=bool(entry.get("pinned")),
+            problem=None if entry["verified"] else str(entry.get("problem") or "not verified"),
+        )
+
+
 def call(compose: Compose, args: Sequence[str], source: Path | None = None) -> tuple[int, dict[str, Any]]:
     """Run one command of the keeper with --json and return its exit code and document.
 
     `source` is a file to feed on stdin. Where the service does not run, a container of its own is made
     for the one command. The keeper's words on stderr are passed on as they are.
+    Raises StackError when the stack was never started or the answer is not JSON.
     """
     state = next(entry for entry in health.states(compose) if entry.service == "backup")
     if state.status == "running":
         argv = ["docker", "exec", "--interactive", compose.container("backup")]
+    elif (compose.settings.root / "state" / "releases").is_dir():
+        argv = [*compose.argv, "run", "--rm", "--no-deps", "--no-TTY", "--interactive", "--quiet", "backup"]
     else:
-        argv = [*compose.argv, "run", "--rm", "--no-deps", "--no-TTY", "--interactive", "backup"]
+        raise StackError(
+            f"there is no stack in {compose.settings.root}: it was never started",
+            "./stack up starts one; MONSITE_ROOT names another folder",
+        )
     argv += ["python3", "-m", "backup", *args, "--json"]
     stdin: Any = source.open("rb") if source else subprocess.DEVNULL
     try:
@@ -38,8 +74,7 @@ def call(compose: Compose, args: Sequence[str], source: Path | None = None) -> t
         document: dict[str, Any] = json.loads(done.stdout or "{}")
     except json.JSONDecodeError:
         raise StackError(
-            f"the backup service answered {done.stdout[:200]!r}, expected JSON",
-            "./stack logs backup shows more",
+            f"the backup service answered {done.stdout[:200]!r}, expected JSON", "./stack logs backup shows more"
         ) from None
     if done.returncode and not document.get("outcome"):
         sys.stderr.write(done.stderr)
@@ -51,7 +86,7 @@ def now(compose: Compose, ui: Ui, *, pin: bool) -> int:
     with ui.step("Take a snapshot and verify it"):
         code, document = call(compose, ["now", *(["--pin"] if pin else [])])
     if code == Exit.OK:
-        ui.say(f"{document['name']}, {_size(document)}, verified")
+        ui.say(f"{document['name']}, {_size(document['bytes'])}, verified")
     ui.emit(document)
     return code
 
@@ -59,20 +94,36 @@ def now(compose: Compose, ui: Ui, *, pin: bool) -> int:
 def show(compose: Compose, ui: Ui) -> int:
     """List the snapshots, newest first. Return the keeper's exit code."""
     code, document = call(compose, ["list"])
-    table = Table("tier", "snapshot", "age", "size", "rows", "verified", "pinned", box=None, pad_edge=False)
-    for entry in document.get("snapshots", []):
-        marks = ("yes" if entry["verified"] else "NO", "yes" if entry["pinned"] else "")
-        table.add_row(entry["tier"], entry["name"], age(entry["created"]), _size(entry), str(entry["rows"]), *marks)
-    if code == Exit.OK and not ui.as_json:
-        ui.out.print(table if table.row_count else "no snapshot yet; ./stack backup now takes one")
+    snapshots = [Snapshot.parse(entry) for entry in document.get("snapshots", [])]
+    if snapshots and not ui.as_json:
+        ui.out.print(_table(snapshots))
+    elif code == Exit.OK:
+        ui.say("There is no snapshot yet; ./stack backup now takes one.")
     ui.emit(document)
     return code
 
 
-def _size(entry: dict[str, Any]) -> str:
-    size = float(entry["bytes"])
+def _table(snapshots: Sequence[Snapshot]) -> Table:
+    name = Column("snapshot", no_wrap=True)
+    table = Table(name, "tiers", "age", "size", "rows", "taken", "state", box=None, pad_edge=False)
+    for snapshot in snapshots:
+        state = "verified" if snapshot.problem is None else f"[red]{escape(snapshot.problem)}[/]"
+        table.add_row(
+            snapshot.name,
+            ", ".join(snapshot.tiers),
+            age(snapshot.created) if snapshot.created else "–",
+            _size(snapshot.bytes) if snapshot.bytes is not None else "–",
+            str(snapshot.rows) if snapshot.rows is not None else "–",
+            f"{snapshot.kind or '–'}{', pinned' if snapshot.pinned else ''}",
+            state,
+        )
+    return table
+
+
+def _size(count: int) -> str:
+    size = float(count)
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"

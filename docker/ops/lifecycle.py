@@ -79,7 +79,7 @@ def status(compose: Compose, ui: Ui) -> int:
         ui.out.print(table)
     ui.say(f"site      {compose.settings.url}  [{GOOD if site == 'healthy' else BAD}]{site}[/]")
     newest = keeper.get("newest") if keeper else None
-    ui.say(f"snapshot  {newest['name']}, {age(newest['created'])} old" if newest else "snapshot  none yet")
+    ui.say(f"snapshot  {newest['name']}, {age(newest['created'])} old" if newest else "snapshot  none known")
     ui.emit(
         {
             "project": compose.settings.project,
@@ -145,11 +145,13 @@ def _require_containers(compose: Compose) -> None:
 
 
 def _keeper(compose: Compose) -> dict[str, Any]:
+    """Return what the keeper of the snapshots last published, or nothing where it cannot be read."""
     argv = ["docker", "exec", compose.container("backup"), "cat", "/srv/status/backup.json"]
-    done = run(argv, check=False)
+    published = run(argv, check=False).stdout
     try:
-        document: dict[str, Any] = json.loads(done.stdout)
-    except json.JSONDecodeError:
+        published = published or (compose.settings.root / "status" / "backup.json").read_text()
+        document: dict[str, Any] = json.loads(published)
+    except (OSError, json.JSONDecodeError):
         return {}
     return document
 

@@ -61,7 +61,7 @@ def _bring_back(
             code, document = backup.call(compose, ["restore", *args], source)
         if code != COLD_NEEDED:
             return code, document
-        ui.say(f"A cold restore is needed: {document.get('reason', 'the live database cannot take it')}")
+        ui.say(f"A cold restore is needed: {', '.join(document['cold_because'])}")
     with ui.step("Verify the snapshot"):
         code, document = backup.call(compose, ["restore", *args, "--dry-run"], source)
     if code not in (Exit.OK, COLD_NEEDED):
@@ -105,7 +105,7 @@ def _undo(compose: Compose, ui: Ui, document: dict[str, Any], illness: StackErro
     return StackError(
         f"the site was not well on {document.get('source')}, so the former database is back from {safety}: "
         f"{illness.message}",
-        "./stack backup verify checks the snapshots; choose another with ./stack restore NAME",
+        "./stack backup list shows the snapshots; choose another with ./stack restore NAME",
     )
 
 
@@ -113,16 +113,23 @@ def _tell(ui: Ui, document: dict[str, Any], *, serving: bool) -> None:
     outcome = document.get("outcome")
     if outcome not in ("restored", "planned"):
         return
-    rows = ", ".join(f"{count} {table}" for table, count in document["rows"].items() if table != "heartbeat")
     verb = "Restored" if outcome == "restored" else "Would restore"
-    ui.say(f"{verb} {document['source']} of {document['created']} ({document['mode']}): {rows}")
-    if document.get("lost"):
-        ui.say(f"What was written since {document['lost']['since']} is not in it.")
+    ui.say(f"{verb} {document['source']} of {document['created']} ({document['mode']}): {_rows(document['rows'])}")
+    if not document.get("signed", True):
+        ui.say("It came without a manifest: its integrity was checked, its origin cannot be.")
+    if lost := document.get("lost"):
+        ui.say(f"Not in it: what was written after {lost['since']}. Until now there were {_rows(lost['rows_now'])}.")
     if document.get("uploads_put_back"):
         ui.say(f"{document['uploads_put_back']} missing uploads were put back.")
+    if missing := document.get("uploads_lost"):
+        ui.say(f"{len(missing)} uploads that its rows name are nowhere to be found: {', '.join(missing[:5])}")
     if document.get("safety"):
         ui.say(f"The former database is kept as snapshot {document['safety']}, pinned.")
     if document.get("kept"):
         ui.say(f"The former database file is {document['kept']}")
     if outcome == "restored" and not serving:
         ui.say("The site is not running; ./stack up starts it.")
+
+
+def _rows(rows: dict[str, int]) -> str:
+    return ", ".join(f"{count} {table}" for table, count in rows.items() if table != "heartbeat")
