@@ -68,10 +68,10 @@ def status(compose: Compose, ui: Ui) -> int:
     states = health.states(compose)
     site = health.site_health(compose.settings.url)
     keeper = _keeper(compose)
-    well = site == "healthy" and all(s.status == "running" and s.health == "healthy" for s in states)
+    well = site == "healthy" and all(_well(state) for state in states)
     table = Table("service", "state", "health", "restarts", "since", box=None, pad_edge=False)
     for state in states:
-        colour = GOOD if state.health == "healthy" and state.status == "running" else BAD
+        colour = GOOD if _well(state) else BAD
         started = "" if state.status == "missing" else state.started[:19] + "Z"
         health_text = f"[{colour}]{state.health or '–'}[/]"
         table.add_row(state.service, state.status, health_text, str(state.restarts), started)
@@ -118,6 +118,11 @@ def age(created: str) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def _well(state: health.State) -> bool:
+    """A service that has just started is not ill; the site's own answer says whether it serves."""
+    return state.status == "running" and state.health in ("healthy", "starting")
 
 
 def _start(compose: Compose) -> None:
