@@ -54,7 +54,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     log.close()
 
 
-def require_token(request: Request) -> None:
+async def require_token(request: Request) -> None:
     """Let only writers pass; runs before a byte of the body is read."""
     auth.require_token(request, configuration)
 

@@ -241,6 +241,7 @@ class Database:
     # --- opening ---------------------------------------------------------------------------------
 
     def _open_or_remember_why_not(self) -> None:
+        before = self._trouble
         try:
             self._open()
         except Problem as problem:
@@ -252,12 +253,13 @@ class Database:
         else:
             return
         self._retry_at = time.monotonic() + RETRY_OPEN_AFTER_S
-        self._log.error(
-            "database_not_open",
-            error=self._trouble.code.value,
-            detail=self._trouble.detail,
-            hint=self._trouble.hint,
-        )
+        if str(self._trouble) != str(before):  # said once, not at every attempt
+            self._log.error(
+                "database_not_open",
+                error=self._trouble.code.value,
+                detail=self._trouble.detail,
+                hint=self._trouble.hint,
+            )
 
     def _open(self) -> None:
         marker = self._settings.state / "initialised"

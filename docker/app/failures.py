@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from . import pages
@@ -55,7 +56,7 @@ class Handlers:
         if not isinstance(error, HTTPException):
             raise error
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "GET")
+            allowed = ", ".join(_allowed(request))
             return answer(request.scope, Code.METHOD_NOT_ALLOWED, f"This address takes {allowed}.", {"Allow": allowed})
         if error.status_code == 404:
             return answer(request.scope, Code.NOT_FOUND, NOT_FOUND)
@@ -69,6 +70,15 @@ class Handlers:
         if any(one["loc"][0] == "path" for one in found):
             return answer(request.scope, Code.NOT_FOUND, NOT_FOUND)
         return answer(request.scope, Code.INVALID_REQUEST, said(found))
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return every method this address takes; the router itself stops at the first route it finds."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 def said(found: Sequence[Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 PER_PAGE = 12
+TURNING = "\u202a\u202b\u202d\u202e"  # they make the text after them read backwards, beyond their own field
 MAX_ID = 2**53  # what JSON readers can hold without rounding; far from what SQLite would refuse
 
 
@@ -26,7 +27,7 @@ class Difficulty(StrEnum):
 
 def _printable(text: str) -> str:
     for sign in text:
-        if unicodedata.category(sign) == "Cc" and sign not in "\n\t":
+        if (unicodedata.category(sign) == "Cc" and sign not in "\n\t") or sign in TURNING:
             raise ValueError("control characters are not allowed")
     return text
 
@@ -44,6 +45,9 @@ def _unix_lines(value: Any) -> Any:
 def _blank_is_absent(value: Any) -> Any:
     """Treat a form field left empty as not sent."""
     return None if isinstance(value, str) and not value.strip() else value
+
+
+BLANK = BeforeValidator(_blank_is_absent)
 
 
 def Line(low: int, high: int) -> Any:  # noqa: N802 - it makes a type
@@ -64,9 +68,9 @@ class WalkFields(BaseModel):
     summary: Line(0, 500) = Field(default="", examples=["Flat, shady and never far from a swim."])  # type: ignore[valid-type]
     description: Annotated[
         str,
-        BeforeValidator(_unix_lines),
         StringConstraints(strip_whitespace=True, max_length=20_000),
         AfterValidator(_printable),
+        BeforeValidator(_unix_lines),
     ] = ""
     region: Line(1, 80) = Field(examples=["Haute-Savoie"])  # type: ignore[valid-type]
     difficulty: Annotated[Difficulty, Field(strict=False)]
@@ -81,10 +85,10 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(allow_inf_nan=False, frozen=True)
 
-    q: Annotated[str | None, BeforeValidator(_blank_is_absent), Field(max_length=100)] = None
-    region: Annotated[str | None, BeforeValidator(_blank_is_absent), Field(max_length=80)] = None
-    difficulty: Annotated[Difficulty | None, BeforeValidator(_blank_is_absent)] = None
-    max_km: Annotated[float | None, BeforeValidator(_blank_is_absent), Field(gt=0, le=500)] = None
+    q: Annotated[Annotated[str, Field(max_length=100)] | None, BLANK] = None
+    region: Annotated[Annotated[str, Field(max_length=80)] | None, BLANK] = None
+    difficulty: Annotated[Difficulty | None, BLANK] = None
+    max_km: Annotated[Annotated[float, Field(gt=0, le=500)] | None, BLANK] = None
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     per_page: Annotated[int, Field(ge=1, le=100)] = PER_PAGE
 

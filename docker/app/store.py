@@ -13,6 +13,15 @@ COLUMNS = (
     "id, title, summary, description, region, difficulty, distance_km, duration_min, ascent_m, "
     "walked_on, created, updated"
 )
+# every region once, by stepping through the index: DISTINCT would read it whole
+REGIONS = """
+    WITH RECURSIVE step (region) AS (
+        SELECT min(region) FROM walks
+        UNION ALL
+        SELECT (SELECT min(region) FROM walks WHERE region > step.region) FROM step WHERE region IS NOT NULL
+    )
+    SELECT region FROM step WHERE region IS NOT NULL
+"""
 
 
 class Store:
@@ -32,7 +41,7 @@ class Store:
         return await self._database.read(
             lambda connection: (
                 _page(connection, filters),
-                tuple(row[0] for row in connection.execute("SELECT DISTINCT region FROM walks ORDER BY region")),
+                tuple(row[0] for row in connection.execute(REGIONS)),
             )
         )
 
