@@ -96,8 +96,9 @@ def test_engine_asks_for_health_as_promised(service: Service) -> None:
 
 
 @pytest.mark.control("HLT-01")
-def test_service_is_healthy(service: Service) -> None:
-    """The service is healthy, and its last probe did not fail."""
+def test_service_becomes_healthy(service: Service, contract: Contract) -> None:
+    """The service becomes healthy in time after `up`, and its last probe did not fail."""
+    service.stack.wait_until_health("healthy", service=service.name, within=contract.recovery.ready_s)
     facts = service.facts
 
     assert (facts.status, facts.health, facts.failing_streak) == ("running", "healthy", 0)
