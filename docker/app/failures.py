@@ -48,7 +48,6 @@ class Handlers:
                 detail=error.detail,
                 hint=error.hint,
             )
-        # the server reads on and drops what was not read of the body, so the answer is not cut off
         return answer(request.scope, error.code, error.message)
 
     async def http(self, request: Request, error: Exception) -> Response:

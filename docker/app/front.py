@@ -4,6 +4,8 @@ Plain ASGI, because it runs for each request. Nothing that goes wrong inside get
 sees an id, the log has the stack under the same id.
 """
 
+import asyncio
+import contextlib
 import secrets
 import time
 
@@ -18,6 +20,8 @@ IN_FLIGHT = 1800  # answered at once beyond that; each takes a descriptor, and t
 PATH_LENGTH = 200
 HEALTH_PATHS = frozenset(("/api/live", "/api/ready", "/api/health"))
 CLIENT_LEFT = 499
+HEAR_OUT_BYTES = 64 * 1024 * 1024  # what the gate lets through
+HEAR_OUT_S = 10
 
 PAGE_POLICY = (
     b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -46,7 +50,7 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await Passage(self._log, scope, send).run(self._guarded, receive)
+        await Passage(self._log, scope, receive, send).run(self._guarded)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._in_flight >= IN_FLIGHT:
@@ -62,15 +66,17 @@ class Front:
 class Passage:
     """One request on its way through."""
 
-    def __init__(self, log: Log, scope: Scope, send: Send) -> None:
+    def __init__(self, log: Log, scope: Scope, receive: Receive, send: Send) -> None:
         self._log = log
         self._scope = scope
+        self._receive = receive
         self._send = send
+        self._body_to_come = scope["method"] not in ("GET", "HEAD")
         self._id = secrets.token_hex(8)  # always ours: an id from outside could claim another's log lines
         self._status = 0
         self._bytes = 0
 
-    async def run(self, app: ASGIApp, receive: Receive) -> None:
+    async def run(self, app: ASGIApp) -> None:
         """Pass the request in, whatever comes of it out, and leave one line."""
         request_id.set(self._id)
         began = time.perf_counter()
@@ -80,25 +86,44 @@ class Passage:
         # the pages know GET alone; the server leaves out the body of what was asked by HEAD
         scope = {**self._scope, "method": "GET"} if method == "HEAD" else self._scope
         try:
-            await app(scope, receive, self._answer)
+            await app(scope, self._ask, self._answer)
         except ClientDisconnect:
             self._status = CLIENT_LEFT
         except Exception as error:
             self._log.error("unexpected", error, **self._who())
             if self._status == 0:
-                await failures.answer(scope, Code.INTERNAL)(scope, receive, self._answer)
+                await failures.answer(scope, Code.INTERNAL)(scope, self._ask, self._answer)
         finally:
             note = self._log.debug if self._scope["path"] in HEALTH_PATHS else self._log.access
             duration = round((time.perf_counter() - began) * 1000, 1)
             note("request", **self._who(), status=self._status, bytes=self._bytes, ms=duration)
 
+    async def _ask(self) -> Message:
+        message = await self._receive()
+        self._body_to_come = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
     async def _answer(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._dress(message)
+            if self._body_to_come:
+                await self._hear_out()
         elif message["type"] == "http.response.body":
             self._bytes += len(message.get("body", b""))
         await self._send(message)
+
+    async def _hear_out(self) -> None:
+        """Read and drop the rest of a body that was refused, within bounds.
+
+        The connection closes behind the answer; closed upon a gate that is still sending, it would be reset,
+        and the visitor would read of a bad gateway instead of the reason.
+        """
+        dropped = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEAR_OUT_S):
+                while self._body_to_come and dropped < HEAR_OUT_BYTES:
+                    dropped += len((await self._ask()).get("body", b""))
 
     def _dress(self, message: Message) -> None:
         headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
