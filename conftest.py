@@ -1,3 +1,3 @@
 """Names the plugins of the suite, each after the ones it stands on."""
 
-pytest_plugins = ("fixtures.run", "fixtures.evidence", "fixtures.services", "fixtures.stack")
+pytest_plugins = ("fixtures.run", "fixtures.evidence", "fixtures.services", "fixtures.stack", "fixtures.keeper")

@@ -75,7 +75,10 @@ def _compressor(out: IO[bytes], method: str, source: Path) -> Iterator[IO[bytes]
         complaint = zstd.stderr.read().decode(errors="replace").strip()
         if zstd.wait() != 0:
             if "No space left" in complaint:
-                raise NoSpace(f"{out.name}: {complaint}", "free some space; what was stored before is untouched")
+                raise NoSpace(
+                    f"{out.name}: no space left on the file system",
+                    "free some space; what was stored before is untouched",
+                )
             raise Damaged(f"{out.name}: zstd failed: {complaint}", "try again; nothing was published")
 
 

@@ -1,47 +1,14 @@
 """Acknowledged means kept: neither a crash nor a stop loses a write."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
-import requests
 
 from fixtures.contract import Contract
 from fixtures.engine_facts import container, peek
 from fixtures.evidence import Door
+from fixtures.load import writers
 from fixtures.services import CONTRACT
 from fixtures.stack import Stack
 from fixtures.wait import clock, wait_for
-from fixtures.walks import new_walk
-
-
-@contextmanager
-def writers(stack: Stack, count: int) -> Iterator[list[dict[str, Any]]]:
-    """Let visitors write side by side until the block ends; give the walks that were acknowledged."""
-    acknowledged: list[dict[str, Any]] = []
-    over = threading.Event()
-
-    def write() -> None:
-        visitor = stack.visitor()
-        while not over.is_set():
-            try:
-                answer = visitor.post("/api/walks", json=new_walk(), token=True, within=40)
-            except (requests.ConnectionError, requests.Timeout):
-                continue  # not acknowledged: nothing was promised
-            if answer.status_code == requests.codes.created:
-                acknowledged.append(answer.json())
-
-    threads = [threading.Thread(target=write) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield acknowledged
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.mark.control("HLT-04")
