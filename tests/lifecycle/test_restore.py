@@ -1,0 +1,218 @@
+"""A restore brings back exactly what a snapshot promised, or changes nothing and says why."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from fixtures.contract import Contract
+from fixtures.evidence import Door
+from fixtures.load import readers
+from fixtures.services import CONTRACT
+from fixtures.snapshots import (
+    Exported,
+    canonical,
+    export,
+    flip_bit,
+    flip_stored_bit,
+    other_database,
+    send_picture,
+    with_pragma,
+)
+from fixtures.stack import Stack
+from fixtures.wait import wait_for
+
+
+@pytest.mark.control("RST-01")
+def test_restore_brings_back_exactly_what_was_promised(own_stack: Stack, contract: Contract) -> None:
+    """After losing database and uploads the stack serves what was there at the snapshot, digest by digest."""
+    own_stack.write_walks(5)
+    picture = send_picture(own_stack)
+    promised, walks = canonical(own_stack), own_stack.read_walks()
+    own_stack.take_snapshot()
+    late = own_stack.write_walks(2)  # after the snapshot: must not come back
+    own_stack.lose_database()
+    own_stack.lose_uploads()
+    # the loss must be real, or a restore that does nothing passes
+    wait_for("the site to miss its database", lambda: not own_stack.is_ready(), contract.recovery.ready_s)
+    assert own_stack.client.get(f"/uploads/{picture}").status_code != requests.codes.ok
+
+    report = own_stack.restore("latest")
+
+    own_stack.wait_until_ready(within=contract.recovery.ready_s)
+    assert canonical(own_stack) == promised
+    assert own_stack.read_walks() == walks
+    assert [walk for walk in late if walk in own_stack.read_walks()] == []
+    assert own_stack.client.get(f"/uploads/{picture}").status_code == requests.codes.ok
+    assert report["uploads_put_back"] == len(promised["uploads"]) > 0
+    assert own_stack.write_walks(1)[0] in own_stack.read_walks()
+
+
+def by_latest(stack: Stack, name: str, folder: Path) -> str:
+    """Name the newest."""
+    del stack, name, folder
+    return "latest"
+
+
+def by_name(stack: Stack, name: str, folder: Path) -> str:
+    """Name it."""
+    del stack, folder
+    return name
+
+
+def by_file(stack: Stack, name: str, folder: Path) -> str:
+    """Give its bytes as a file of the host."""
+    path = folder / f"{name}.db.zst"
+    path.write_bytes(export(stack, name).stored)
+    return str(path)
+
+
+@pytest.mark.control("RST-01")
+@pytest.mark.parametrize("source", [by_latest, by_name, by_file])
+def test_each_way_to_name_a_snapshot_works(
+    module_stack: Stack, source: Callable[[Stack, str, Path], str], tmp_path: Path
+) -> None:
+    """A snapshot is found as `latest`, by its name and as a file, and is the same snapshot each time."""
+    module_stack.write_walks(1)
+    promised = canonical(module_stack)
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    assert canonical(module_stack) != promised
+
+    report = module_stack.restore(source(module_stack, name, tmp_path))
+
+    assert (report["outcome"], report["source"], report["signed"]) == ("restored", name, True)
+    assert canonical(module_stack) == promised
+
+
+@pytest.mark.promise("an old backup brought by hand can be restored")
+def test_file_without_manifest_is_accepted_as_unsigned(module_stack: Stack, tmp_path: Path) -> None:
+    """A whole database in a .db.gz that we never made is restored, and said to be unsigned."""
+    module_stack.write_walks(1)
+    promised = canonical(module_stack)
+    old = with_pragma(export(module_stack, module_stack.take_snapshot()).raw, "incremental_vacuum")
+    module_stack.write_walks(1)
+    file = tmp_path / "from-the-attic.db.gz"
+    # an own byte, so that its digest is none of a snapshot's
+    file.write_bytes(gzip.compress(with_pragma(old, "application_id = 7")))
+
+    report = module_stack.restore(str(file))
+
+    assert (report["source"], report["signed"], report["created"]) == (file.name, False, None)
+    assert canonical(module_stack) == promised
+
+
+@pytest.mark.control("RST-04")
+def test_restore_is_reversible(module_stack: Stack) -> None:
+    """What a restore replaced is kept as a pinned snapshot, which brings it back, and as a file beside the database."""
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(2)
+    replaced = canonical(module_stack)
+    report = module_stack.restore(name)
+    assert canonical(module_stack) != replaced
+
+    listed = {one["name"]: one for one in module_stack.run("backup", "list", "--json").json()["snapshots"]}
+    kept = module_stack.as_root("stat", "--format=%u %a %s", f"/srv/{report['kept']}").stdout.split()
+    module_stack.restore(report["safety"])
+
+    assert (listed[report["safety"]]["pinned"], listed[report["safety"]]["kind"]) == (True, "safety")
+    assert kept[:2] == [str(module_stack.contract.stack.uid), "600"]
+    assert canonical(module_stack) == replaced
+
+
+@pytest.mark.promise("a restore does not stop the running site")
+def test_hot_restore_is_not_noticed(module_stack: Stack, evidence: Door) -> None:
+    """While visitors read, a restore into the running site fails no request and restarts no container."""
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    before = module_stack.identity()
+
+    with readers(module_stack, count=2) as statuses:
+        report = module_stack.restore(name)
+    evidence.saw("answers during the restore", f"{len(statuses)}: {sorted(set(statuses))}; {report}")
+
+    assert report["mode"] == "hot"
+    assert set(statuses) == {200}
+    assert module_stack.identity() == before
+
+
+REFUSALS = (
+    # what is given, under which name, the code and a word of the reason
+    ("truncated", "cut.db.zst", lambda one: one.stored[: len(one.stored) // 2], "damaged", "cannot be unpacked"),
+    ("one bit flipped", "flipped.db.zst", lambda one: flip_bit(one.stored), "damaged", "cannot be unpacked"),
+    ("empty", "nothing.db.gz", lambda _: b"", "damaged", "empty"),
+    ("no SQLite", "letter.db.gz", lambda _: gzip.compress(b"Dear all, " * 900), "damaged", "no SQLite"),
+    ("half a database", "half.db", lambda one: one.raw[: len(one.raw) // 2], "damaged", "half.db"),
+    ("another program's", "bookmarks.db", lambda _: other_database(), "damaged", "not this site's"),
+    ("of a newer site", "new.db", lambda one: with_pragma(one.raw, "user_version = 999"), "newer", "version 999"),
+)
+
+
+@pytest.fixture(scope="module")
+def whole(module_stack: Stack) -> Exported:
+    """A whole snapshot, to be spoiled."""
+    return export(module_stack, module_stack.take_snapshot())
+
+
+@pytest.mark.control("RST-03")
+@pytest.mark.parametrize(
+    ("name", "made", "code", "reason"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS]
+)
+def test_bad_file_is_refused(
+    module_stack: Stack,
+    whole: Exported,
+    tmp_path: Path,
+    name: str,
+    made: Callable[[Exported], bytes],
+    code: str,
+    reason: str,
+) -> None:
+    """A file that is no whole snapshot is refused by name and reason; data and site stay as they were."""
+    file = tmp_path / name
+    file.write_bytes(made(whole))
+
+    refused_and_unharmed(module_stack, str(file), CONTRACT.backup.whole(code), (name, reason))
+
+
+@pytest.mark.control("RST-03")
+def test_damaged_snapshot_is_refused(module_stack: Stack) -> None:
+    """A stored snapshot with one bit flipped is refused by name and reason; data and site stay as they were."""
+    name = module_stack.take_snapshot()
+    flip_stored_bit(module_stack, name)
+
+    refused_and_unharmed(module_stack, name, CONTRACT.backup.whole("damaged"), (name, "sha256"))
+
+    flip_stored_bit(module_stack, name)
+    assert module_stack.restore(name)["source"] == name, "whole again, it is accepted: the bit was the reason"
+
+
+def refused_and_unharmed(stack: Stack, source: str, code: int, words: tuple[str, ...]) -> None:
+    """Try a restore that must be refused while visitors read; look around afterwards."""
+    before, containers = canonical(stack), stack.identity()
+    with readers(stack, count=1) as statuses:
+        refused = stack.run("restore", source, "--json", expect=code)
+
+    assert [word for word in words if word not in refused.stderr] == []
+    assert "hint: " in refused.stderr
+    assert canonical(stack) == before
+    assert set(statuses) == {200}, "the site must have answered throughout"
+    assert stack.identity() == containers
+
+
+@pytest.mark.promise("a database that cannot be read any more is replaced, and its files are kept")
+def test_ruined_database_is_replaced_cold(module_stack: Stack, contract: Contract) -> None:
+    """With the first page of the live database ruined, the restore goes the cold way and keeps the ruins aside."""
+    module_stack.write_walks(1)
+    promised = canonical(module_stack)
+    module_stack.take_snapshot()
+    ruin = "dd if=/dev/urandom of=/srv/data/balades.db bs=4096 count=1 conv=notrunc; rm -f /srv/data/balades.db-*"
+    module_stack.as_root("sh", "-c", ruin)
+
+    report = module_stack.restore("latest")
+
+    module_stack.wait_until_ready(within=contract.recovery.ready_s)
+    assert (report["mode"], report["safety"]) == ("cold", None)
+    assert module_stack.as_root("stat", f"/srv/{report['kept']}").code == 0
+    assert canonical(module_stack) == promised
