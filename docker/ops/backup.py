@@ -76,7 +76,7 @@ def call(compose: Compose, args: Sequence[str], source: Path | None = None) -> t
         raise StackError(
             f"the backup service answered {done.stdout[:200]!r}, expected JSON", "./stack logs backup shows more"
         ) from None
-    if done.returncode and not document.get("outcome"):
+    if done.returncode and document.get("outcome") in (None, "failure"):
         sys.stderr.write(done.stderr)
     return done.returncode, document
 
