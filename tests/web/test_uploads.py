@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from fixtures.contract import Contract
+from fixtures.engine_facts import container
 from fixtures.services import CONTRACT
 from fixtures.stack import Stack
 
@@ -303,3 +304,23 @@ def test_file_for_no_walk_is_refused(stack: Stack, kind: str) -> None:
 
     assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
     assert stored(stack) == files
+
+
+@pytest.mark.promise("uploads are stored by digest and never overwritten")
+def test_start_clears_what_nobody_needs(module_stack: Stack, contract: Contract) -> None:
+    """A start removes half-sent files and files no walk has named for a day; younger and needed ones stay."""
+    walk = module_stack.write_walk()
+    needed = send(module_stack, walk, IMAGE, "a.png", png(20, 20)).json()["sha256"]
+    young, old = "1" * 64, "2" * 64
+    module_stack.as_root(
+        "sh",
+        "-euc",
+        f"cd /srv/uploads; touch images/{young}.png .incoming/half.part"
+        f"; touch -d '2 days ago' images/{old}.png images/{needed}.png; chown 1001:1001 images/* .incoming/*",
+    )
+
+    container(module_stack.service("app").container).restart()
+    module_stack.wait_until_ready(within=contract.recovery.ready_s)
+
+    files = {line.split()[0].rpartition("/")[2] for line in stored(module_stack) if line.startswith("/srv/uploads/")}
+    assert files == {f"{needed}.png", f"{young}.png"}
