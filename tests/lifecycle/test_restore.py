@@ -33,11 +33,11 @@ def test_restore_brings_back_exactly_what_was_promised(own_stack: Stack, contrac
     promised, walks = canonical(own_stack), own_stack.read_walks()
     own_stack.take_snapshot()
     late = own_stack.write_walks(2)  # after the snapshot: must not come back
-    own_stack.lose_database()
     own_stack.lose_uploads()
+    assert own_stack.client.get(f"/uploads/{picture}").status_code != requests.codes.ok
+    own_stack.lose_database()
     # the loss must be real, or a restore that does nothing passes
     wait_for("the site to miss its database", lambda: not own_stack.is_ready(), contract.recovery.ready_s)
-    assert own_stack.client.get(f"/uploads/{picture}").status_code != requests.codes.ok
 
     report = own_stack.restore("latest")
 
