@@ -1,3 +1,10 @@
 """Names the plugins of the suite, each after the ones it stands on."""
 
-pytest_plugins = ("fixtures.run", "fixtures.evidence", "fixtures.services", "fixtures.stack", "fixtures.keeper")
+pytest_plugins = (
+    "fixtures.pace",
+    "fixtures.run",
+    "fixtures.evidence",
+    "fixtures.services",
+    "fixtures.stack",
+    "fixtures.keeper",
+)

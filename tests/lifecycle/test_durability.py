@@ -65,13 +65,13 @@ def test_stopped_app_leaves_one_whole_file(module_stack: Stack, contract: Contra
 
 
 @pytest.mark.control("VOL-04")
-def test_database_runs_with_durable_settings(stack: Stack) -> None:
+def test_database_runs_with_durable_settings(module_stack: Stack) -> None:
     """The app's own connection reported write-ahead logging, full sync, foreign keys and patience with locks."""
-    opened = [line for line in stack.service("app").events() if line["event"] == "database_open"]
+    opened = [line for line in module_stack.service("app").events() if line["event"] == "database_open"]
+    reported = {(one["journal_mode"], one["synchronous"], one["foreign_keys"]) for one in opened}
 
-    assert len(opened) == 1
-    assert (opened[0]["journal_mode"], opened[0]["synchronous"], opened[0]["foreign_keys"]) == ("wal", "FULL", 1)
-    assert opened[0]["busy_timeout"] >= stack.contract.durability.busy_timeout_ms
+    assert reported == {("wal", "FULL", 1)}
+    assert min(one["busy_timeout"] for one in opened) >= module_stack.contract.durability.busy_timeout_ms
 
 
 @pytest.mark.control("HLT-01")

@@ -52,7 +52,7 @@ def test_missing_container_is_gone(evidence: Door) -> None:
 
 def test_stopped_container_is_gone(sleeper: Container, evidence: Door) -> None:
     """A look into a stopped container raises, with its exit code."""
-    sleeper.stop(timeout=1)
+    sleeper.stop(timeout=20)
 
     assert "exited, exit code 143" in refusal(str(sleeper.name), "test -e /x", evidence)
 
