@@ -29,6 +29,7 @@ def test_data_outlives_the_containers(module_stack: Stack) -> None:
     module_stack.up()
 
     assert module_stack.read_walks() == walks
+    assert module_stack.client.get(sent.json()["url"]).content == MINIATURE
     assert module_stack.token() == token
     assert snapshot in {one["name"] for one in module_stack.run("backup", "list", "--json").json()["snapshots"]}
     assert {one[1] for one in module_stack.identity()}.isdisjoint({one[1] for one in identity})

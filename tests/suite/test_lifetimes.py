@@ -1,0 +1,92 @@
+"""Stacks end as they should, also when something goes wrong. Proven on a real run of pytest within the run."""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from fixtures import homes
+from fixtures.engine_facts import PROJECT_LABEL, engine
+from fixtures.evidence import Completed, Door, run_quietly
+from fixtures.run import CHECKOUT
+
+pytestmark = pytest.mark.promise("a failed start leaves its logs and nothing else; a shared stack stays as it is")
+
+INNER = '''
+"""A suite that treats its stacks badly."""
+from fixtures.engine_facts import container
+from fixtures.stack import own_lifetime
+
+def test_that_changes_the_shared_stack(stack, evidence):
+    """A passing test restarts the gate."""
+    evidence.saw("restart", "done")
+    container(stack.service("gate").container).restart()
+
+def test_whose_stack_cannot_start(request, images):
+    """The app of this stack ends at once."""
+    with own_lifetime(request.config, ["{overlay}"]):
+        pass
+'''
+
+
+@pytest.fixture(scope="module")
+def inner_run(tmp_path_factory: pytest.TempPathFactory, images: None) -> tuple[Completed, Path]:
+    """Run pytest on the two tests with the project's own plugins; give its end and its report folder."""
+    del images
+    folder = tmp_path_factory.mktemp("inner")
+    overlay = folder / "broken.yaml"
+    overlay.write_text("services: {app: {command: ['false']}}\n", encoding="utf-8")
+    tests = folder / "test_inner.py"
+    tests.write_text(INNER.replace("{overlay}", str(overlay)), encoding="utf-8")
+    # a conftest.py as the project's own: plugins named on the command line come before pytest-docker, not after
+    (folder / "conftest.py").write_text((CHECKOUT / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
+    done = run_quietly(
+        [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", "-c", "pytest.ini", str(tests)],
+        within=240,
+        env={**homes.environment(), "SUITE_REPORTS": str(folder / "reports"), "PYTHONPATH": str(CHECKOUT)},
+        cwd=CHECKOUT,
+    )
+    return done, folder / "reports" / "latest"
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("test_that_changes_the_shared_stack", "this test changed the shared stack"),
+        ("test_whose_stack_cannot_start", "service app is"),
+    ],
+)
+def test_badly_treated_stack_turns_its_test_red(
+    inner_run: tuple[Completed, Path], evidence: Door, name: str, complaint: str
+) -> None:
+    """A test that changes the stack it shares is red though it passed; so is one whose stack does not start."""
+    text = evidence.read(inner_run[1] / "junit.xml")
+    every = ElementTree.fromstring(text).iter("testcase")  # noqa: S314  # written by our own run
+    (case,) = [one for one in every if one.get("name") == name]
+    failure = case.find("failure")
+
+    assert failure is not None, inner_run[0].told()
+    assert complaint in "".join(failure.itertext())
+
+
+def test_red_test_leaves_the_logs_of_its_containers(inner_run: tuple[Completed, Path], evidence: Door) -> None:
+    """State and log of each container of both stacks are saved, and stand on the page."""
+    logs = sorted((inner_run[1] / "logs").glob("*/*.log"))
+    page = evidence.read(inner_run[1] / "engineers.html")
+
+    assert len({path.parent for path in logs}) == 2
+    assert sorted(path.stem for path in logs) == sorted(["init", "gate", "app", "backup"] * 2)
+    assert [path for path in logs if f"Container {path.stem} of {path.parent.name}" not in page] == []
+
+
+def test_nothing_of_a_red_stack_is_left(inner_run: tuple[Completed, Path], evidence: Door) -> None:
+    """Neither containers, networks nor folders of the two stacks are left, the failed start's included."""
+    names = sorted(path.name for path in (inner_run[1] / "logs").iterdir())
+    labels = [f"{PROJECT_LABEL}={name}" for name in names]
+    evidence.saw("stacks of the inner run", ", ".join(names))
+
+    assert len(names) == 2
+    assert [one for label in labels for one in engine().containers.list(all=True, filters={"label": label})] == []
+    assert [one for label in labels for one in engine().networks.list(filters={"label": label})] == []
+    assert [name for name in names if (homes.all_homes() / name).exists()] == []
