@@ -136,7 +136,7 @@ def _now(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
     from . import rotation, snapshot, status
     from .logs import Log, channel
 
-    log = Log(channel(own_stdout=args.scheduled))
+    log = Log(channel(own_stdout=args.scheduled), settings.log_level)
     began, kind = time.monotonic(), manifest.SCHEDULED if args.scheduled else manifest.MANUAL
     repository = Repository(settings.backups)
     started = now.isoformat(timespec="seconds")
@@ -257,7 +257,7 @@ def _verify(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
         names = [repository.find(args.name).name] if args.name else repository.names()
         if not names:
             raise errors.NoSuchSnapshot(f"{settings.backups}: there is no snapshot", "take one: `./stack backup now`")
-        findings = verify.verify(repository, names, Log(channel(own_stdout=False)))
+        findings = verify.verify(repository, names, Log(channel(own_stdout=False), settings.log_level))
     incident = ("damaged", "; ".join(finding.reason for finding in findings)) if findings else None
     status.publish(settings, now, incident=incident)
     answer = {
@@ -312,7 +312,7 @@ def _restore(args: argparse.Namespace, settings: Settings, now: datetime) -> int
 
     if args.to == "-" and args.json:
         raise errors.Usage("--to - and --json both want stdout", "use one of them, or --to PATH")
-    log = Log(channel(own_stdout=False))
+    log = Log(channel(own_stdout=False), settings.log_level)
     repository = Repository(settings.backups)
     log.event("restore-start", source=args.source, cold=args.cold, dry_run=args.dry_run)
     try:

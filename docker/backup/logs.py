@@ -17,6 +17,8 @@ from pathlib import Path
 _CONTAINER_LOG = Path("/proc/1/fd/1")
 _CONTAINER_MARK = Path("/.dockerenv")  # on a bare host PID 1 is somebody else's, and its stdout not ours
 
+LEVELS = ("debug", "info", "warning", "error")  # each with all that follow it
+
 Emit = Callable[[str], None]
 
 
@@ -55,12 +57,15 @@ def channel(*, own_stdout: bool) -> Emit:
 class Log:
     """Events of one run, told apart by its id."""
 
-    def __init__(self, emit: Emit, run: str | None = None) -> None:
+    def __init__(self, emit: Emit, least: str, run: str | None = None) -> None:
         self._emit = emit
+        self._least = LEVELS.index(least)
         self.run = run or secrets.token_hex(6)
 
     def event(self, event: str, *, level: str = "info", **fields: object) -> None:
-        """Write one line."""
+        """Write one line, if its level asks for it."""
+        if LEVELS.index(level) < self._least:
+            return
         line = {
             "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "level": level,

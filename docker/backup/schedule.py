@@ -42,7 +42,7 @@ class Schedule:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.repository = Repository(settings.backups)
-        self.log = Log(channel(own_stdout=True), run="schedule")
+        self.log = Log(channel(own_stdout=True), settings.log_level, run="schedule")
         self.stopping = threading.Event()
         self.started = time.monotonic()
         self.failures = 0

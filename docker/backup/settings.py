@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from .errors import Usage
+from .logs import LEVELS
 from .rotation import Policy
 
 DATABASE = "balades.db"
@@ -26,6 +27,7 @@ class Settings:
     compression: str  # one of COMPRESSIONS
     policy: Policy
     floor_bytes: int  # free space below this makes the service unhealthy, and stops an unpacking
+    log_level: str  # events below it are not written
     version: str
 
     @property
@@ -41,19 +43,13 @@ class Settings:
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; a value that cannot be meant is an error, never a default."""
-    compression = environ.get("MONSITE_BACKUP_COMPRESSION") or "zstd"
-    if compression not in COMPRESSIONS:
-        raise Usage(
-            f"MONSITE_BACKUP_COMPRESSION is {compression!r}",
-            f"use one of: {', '.join(COMPRESSIONS)}",
-        )
     return Settings(
         data=Path(environ.get("MONSITE_DATA", "/srv/data")),
         uploads=Path(environ.get("MONSITE_UPLOADS", "/srv/uploads")),
         backups=Path(environ.get("MONSITE_BACKUPS", "/srv/backups")),
         status=Path(environ.get("MONSITE_STATUS", "/srv/status")),
         interval=timedelta(hours=_number(environ, "MONSITE_BACKUP_INTERVAL_HOURS", 24.0, above=0.0)),
-        compression=compression,
+        compression=_one_of(environ, "MONSITE_BACKUP_COMPRESSION", "zstd", COMPRESSIONS),
         policy=Policy(
             daily=_whole(environ, "MONSITE_KEEP_DAILY", 7, least=0),
             weekly=_whole(environ, "MONSITE_KEEP_WEEKLY", 4, least=0),
@@ -61,8 +57,16 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             last=_whole(environ, "MONSITE_KEEP_LAST", 3, least=1),
         ),
         floor_bytes=_whole(environ, "MONSITE_DISK_FLOOR_MB", 64, least=0) * 1024 * 1024,
+        log_level=_one_of(environ, "MONSITE_LOG_LEVEL", "info", LEVELS),
         version=environ.get("MONSITE_VERSION") or "unknown",
     )
+
+
+def _one_of(environ: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    text = environ.get(name) or default
+    if text not in choices:
+        raise Usage(f"{name} is {text!r}", f"use one of: {', '.join(choices)}")
+    return text
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, *, above: float) -> float:
