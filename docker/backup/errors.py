@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 OK = 0
+DEFECT = "this is a defect of the backup itself: please report it with the lines above"
 
 
 class BackupError(Exception):

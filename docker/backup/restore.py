@@ -10,7 +10,7 @@ import fcntl
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -329,8 +329,3 @@ def _expect_restored(live: Path, expected: Description) -> None:
 def write_to(verified: Verified, target: Path) -> None:
     """Write the verified database somewhere else, by rename."""
     snapshot.keep(verified.raw, target)
-
-
-def rows_text(rows: Mapping[str, int]) -> str:
-    """Return row counts for people."""
-    return ", ".join(f"{count} {table}" for table, count in sorted(rows.items()))
