@@ -1,0 +1,53 @@
+"""The suite keeps its own rules: each test says what it proves and for whom, and only one file waits."""
+
+import re
+
+import pytest
+
+from fixtures.evidence import Door
+from fixtures.run import CHECKOUT
+
+pytestmark = pytest.mark.promise("a reader of the report knows what each line claims")
+
+CONTROL = re.compile(r"(IMG|SUP|RUN|NET|WEB|HLT|VOL|BKP|RST|DEP|MON|LOG|HST|REP)-\d\d")
+SLEEP = re.compile(r"\btime\.sleep\(|\bimport sleep\b|\basyncio\.sleep\(")
+SOURCES = sorted(
+    str(path.relative_to(CHECKOUT)) for folder in ("fixtures", "tests") for path in (CHECKOUT / folder).rglob("*.py")
+)
+
+
+def finding(item: pytest.Item) -> str:
+    """The sentence that the report prints."""
+    return " ".join((getattr(getattr(item, "obj", None), "__doc__", None) or "").split())
+
+
+def claims(item: pytest.Item) -> list[str]:
+    """The controls and promises that the test stands for."""
+    return [str(mark.args[0]) for name in ("control", "promise") for mark in item.iter_markers(name)]
+
+
+def test_every_test_states_its_finding(request: pytest.FixtureRequest, evidence: Door) -> None:
+    """Each test has a sentence that is true when it passes, and none is written as an order to test."""
+    findings = {item.nodeid.partition("[")[0]: finding(item) for item in request.session.items}
+    evidence.saw("findings", "\n".join(f"{name}: {text}" for name, text in sorted(findings.items())))
+
+    assert [name for name, text in findings.items() if not text.endswith(".")] == []
+    assert [name for name, text in findings.items() if re.match(r"(Test|Check|Verify|Ensure|Make sure)\b", text)] == []
+
+
+def test_every_test_stands_for_a_control_or_a_promise(request: pytest.FixtureRequest, evidence: Door) -> None:
+    """Each test names the control of the catalogue or the promise that it gives evidence for."""
+    named = {item.nodeid.partition("[")[0]: claims(item) for item in request.session.items}
+    evidence.saw("claims", "\n".join(f"{name}: {', '.join(those)}" for name, those in sorted(named.items())))
+    controls = {str(mark.args[0]) for item in request.session.items for mark in item.iter_markers("control")}
+
+    assert [name for name, those in named.items() if not those] == []
+    assert [one for one in controls if not CONTROL.fullmatch(one)] == []
+
+
+def test_only_one_file_sleeps(evidence: Door) -> None:
+    """No file but wait.py lets time pass; everybody else waits for something, with a name and a deadline."""
+    texts = {name: (CHECKOUT / name).read_text(encoding="utf-8") for name in SOURCES}
+    evidence.saw("sources read", "\n".join(f"{name}: {len(text)} characters" for name, text in texts.items()))
+
+    assert [name for name, text in texts.items() if SLEEP.search(text)] == ["fixtures/wait.py"]
