@@ -1,7 +1,8 @@
 """Reading is public; writing needs the token of the secret file `write_token`.
 
-The file is read anew for each write, so a token that was changed counts at once. It is compared in
-constant time and appears in no log.
+The file is read anew for each write, so a token that was written over in place counts at once; one that was
+renamed into place counts after `./stack restart app`, for a mounted file stays the one it was. It is
+compared in constant time and appears in no log.
 """
 
 import hmac

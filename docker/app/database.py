@@ -266,15 +266,21 @@ class Database:
         first = self._is_first_start(marker)
         if not first:
             self._refuse_what_is_no_database()
-        connection = self._connect(create=first)
+        # Held before SQLite opens the path: were the file exchanged in between, the next look would tell.
+        descriptor = None if first else os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        connection = None
         try:
+            connection = self._connect(create=first)
             journal = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
             before = _migrate(connection)
-            if first:
+            if descriptor is None:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except BaseException:
-            connection.close()
+            if connection is not None:
+                connection.close()
+            if descriptor is not None:
+                os.close(descriptor)
             raise
         seen = os.fstat(descriptor)
         self._writer = connection

@@ -278,6 +278,7 @@ def _exchange_cold(settings: Settings, raw: Path, saved: Done | None, now: datet
             new.rename(live)
         sync_folder(settings.data)
         return saved
+    _expect_nobody(live)  # asked before too, but copying and checking took their time
     with writing(str(live)):
         aside = _free_name(live, now)
         moved = live.exists()

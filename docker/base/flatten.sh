@@ -44,9 +44,10 @@ mkdir -p "$target"
 dpkg-query -L base-files $closure | sort -u |
     grep -vE '^/(\.|usr/share/(doc|man|info|locale|lintian|bug|doc-base|bash-completion|zsh|fish|applications|pixmaps|icons|common-licenses|base-files|dict|reportbug|binfmts|python3/runtime\.d)(/.*)?|etc/(init\.d|default|profile\.d|update-motd\.d|skel|logrotate\.d|apparmor\.d|cron\..*)(/.*)?|(usr/)?lib/(systemd|python3[^/]*/(test|idlelib|ensurepip|turtledemo|lib2to3|pydoc_data))(/.*)?|usr/bin/(pydoc|py3compile|py3clean|py3versions|2to3|pdb|pygettext|fastapi).*)$' |
     while read -r path; do
-        if [ -e "$path" ] || [ -L "$path" ]; then echo "$path"; fi
+        if [ -e "$path" ] || [ -L "$path" ]; then echo "${path#/}"; fi
     done >/tmp/paths
-tar --create --no-recursion --files-from=/tmp/paths --file=- 2>/dev/null | tar --extract --directory="$target" --file=-
+tar --create --directory=/ --no-recursion --files-from=/tmp/paths --file=/tmp/closure.tar
+tar --extract --directory="$target" --file=/tmp/closure.tar
 
 printf 'root:x:0:0:root:/root:/usr/sbin/nologin\nmonsite:x:1001:1001:monsite:/nonexistent:/usr/sbin/nologin\n' >"$target/etc/passwd"
 printf 'root:x:0:\nmonsite:x:1001:\n' >"$target/etc/group"
@@ -60,7 +61,7 @@ dpkg-query -s base-files $closure >"$target/var/lib/dpkg/status"
 # Compiled now, checked never: the root file system is read-only when it runs.
 if [ -x "$target/usr/bin/python3" ]; then
     find "$target/usr/lib" -name __pycache__ -type d -prune -exec rm -rf {} +
-    python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$target" -p / "$target"/usr/lib/python3* >/dev/null || true
+    python3 -m compileall -q --invalidation-mode unchecked-hash -s "$target" -p / "$target"/usr/lib/python3* >/dev/null
 fi
 
 find "$target" -xdev -perm /6000 -type f -exec chmod a-s {} +

@@ -57,7 +57,7 @@ def call(compose: Compose, args: Sequence[str], source: Path | None = None) -> t
     if state.status == "running":
         argv = ["docker", "exec", "--interactive", compose.container("backup")]
     elif (compose.settings.root / "state" / "releases").is_dir():
-        argv = [*compose.argv, "run", "--rm", "--no-deps", "--no-TTY", "--interactive", "--quiet", "backup"]
+        argv = [*compose.argv, "run", "--rm", "--no-deps", "--no-TTY", "--interactive", "backup"]
     else:
         raise StackError(
             f"there is no stack in {compose.settings.root}: it was never started",
@@ -66,10 +66,23 @@ def call(compose: Compose, args: Sequence[str], source: Path | None = None) -> t
     argv += ["python3", "-m", "backup", *args, "--json"]
     stdin: Any = source.open("rb") if source else subprocess.DEVNULL
     try:
-        done = subprocess.run(argv, stdin=stdin, capture_output=True, text=True, check=False, env=compose.environment)
+        done = subprocess.run(
+            argv,
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=compose.environment,
+            start_new_session=True,  # Ctrl-C ends the launcher between two steps, never the keeper in one
+        )
     finally:
         if source:
             stdin.close()
+    if done.returncode and not (done.stdout + done.stderr).strip():
+        raise StackError(
+            f"the backup service ended with exit code {done.returncode} and said nothing",
+            "137 is a kill, most often for memory: ./stack status shows restarts, ./stack logs backup the rest",
+        )
     try:
         document: dict[str, Any] = json.loads(done.stdout or "{}")
     except json.JSONDecodeError:
@@ -81,12 +94,17 @@ def call(compose: Compose, args: Sequence[str], source: Path | None = None) -> t
     return done.returncode, document
 
 
-def now(compose: Compose, ui: Ui, *, pin: bool) -> int:
+def now(compose: Compose, ui: Ui, *, pin: bool, accept_shrink: bool) -> int:
     """Take a verified snapshot. Return the keeper's exit code."""
+    flags = [*(["--pin"] if pin else []), *(["--accept-shrink"] if accept_shrink else [])]
     with ui.step("Take a snapshot and verify it"):
-        code, document = call(compose, ["now", *(["--pin"] if pin else [])])
+        code, document = call(compose, ["now", *flags])
     if code == Exit.OK:
         ui.say(f"{document['name']}, {_size(document['bytes'])}, verified")
+        if missing := document["missing"]:
+            ui.say(f"[red]{len(missing)} uploads that its rows name are nowhere:[/] {escape(', '.join(missing[:5]))}")
+        if suspended := document["rotation"]["suspended"]:
+            ui.say(f"[red]Nothing is dropped:[/] {escape(suspended)}. If that is meant: backup now --accept-shrink")
     ui.emit(document)
     return code
 

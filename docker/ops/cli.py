@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ops import backup as backups
+from ops import claims, engine, lifecycle, release, testing
 from ops import doctor as machine
-from ops import engine, lifecycle, release, testing
 from ops import lint as checks
 from ops import restore as restoring
 from ops.compose import Compose
@@ -39,8 +39,8 @@ Service = Annotated[str | None, typer.Argument(help="gate, app or backup.")]
 
 
 def compose_for(settings: Settings, ui: Ui, *, install: bool = False) -> Compose:
-    """Return Compose for verbs that change no image."""
-    return Compose(settings, engine.ensure(ui, install=install), {})
+    """Return Compose for verbs that change no image: those of the last `up` are used."""
+    return Compose(settings, engine.ensure(ui, install=install), release.current(settings))
 
 
 @app.command(epilog=CODES)
@@ -104,6 +104,7 @@ def build(
     """Build the images whose inputs changed, and record the release."""
     ui, settings = Ui(quiet, as_json), load()
     engine.ensure(ui, install=not no_install)
+    claims.check_root(settings)
     built = release.build(settings, ui, refresh=refresh, install=not no_install)
     ui.say(f"Release {built.id}, recorded in {release.record(settings, built)}")
     ui.emit({"release": built.id, "images": {name: image.id for name, image in built.images.items()}})
@@ -139,10 +140,13 @@ def backup_now(
     quiet: Quiet = False,
     as_json: Json = False,
     pin: Annotated[bool, typer.Option("--pin", help="Keep it until removed by hand.")] = False,
+    accept_shrink: Annotated[
+        bool, typer.Option("--accept-shrink", help="Fewer than half the rows are meant: let rotation go on.")
+    ] = False,
 ) -> None:
     """Take a verified snapshot of the database and the uploads."""
     ui = Ui(quiet, as_json)
-    raise typer.Exit(backups.now(compose_for(load(), ui), ui, pin=pin))
+    raise typer.Exit(backups.now(compose_for(load(), ui), ui, pin=pin, accept_shrink=accept_shrink))
 
 
 @backup_app.command("list", epilog=CODES)
@@ -157,13 +161,16 @@ def restore(
     source: Annotated[str, typer.Argument(help="`latest`, a snapshot's name, or a file (.db, .db.gz, .db.zst).")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and show the plan; change nothing.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Stop the app and exchange the file.")] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Go on although uploads are lost; they are listed.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Verify a snapshot, then bring database and uploads back; the former database is kept."""
     ui = Ui(quiet, as_json)
     compose = compose_for(load(), ui)
-    raise typer.Exit(restoring.restore(compose, ui, source, dry_run=dry_run, cold=cold))
+    raise typer.Exit(restoring.restore(compose, ui, source, dry_run=dry_run, cold=cold, allow_missing=allow_missing))
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def _python(_: Settings) -> Finding:
 def _engine(_: Settings) -> Finding:
     what = "Docker engine 20.10 or newer"
     if not shutil.which("docker"):
-        return Finding(what, False, "not installed", "apt-get install --no-install-recommends docker.io mmdebstrap")
+        return Finding(what, False, "not installed", "./stack up installs it as root; or apt-get install docker.io")
     answer = engine.ask()
     if answer.version is None:
         seen = answer.complaint.splitlines()[0] if answer.complaint else "no answer"

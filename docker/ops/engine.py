@@ -16,7 +16,8 @@ OLDEST_ENGINE = (20, 10)
 OLDEST_COMPOSE = (2, 20)
 START_DEADLINE_S = 60.0
 DAEMON_LOG = Path("/var/log/monsite-dockerd.log")
-DEBIAN_PACKAGES = ["docker.io", "mmdebstrap"]
+DEBIAN_PACKAGES = ("docker.io", "apparmor", "mmdebstrap", "debian-archive-keyring")
+CLIENT_PACKAGE = "docker-cli"  # from Debian 13 on; before, docker.io holds the client
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -74,6 +75,8 @@ def ask() -> Answer:
         )
     except subprocess.TimeoutExpired:
         return Answer(None, "no answer within 20 s")
+    except OSError as error:
+        return Answer(None, f"the docker client cannot be run: {error}")
     try:
         server = json.loads(done.stdout or "null")
     except json.JSONDecodeError:
@@ -141,8 +144,10 @@ def _install(ui: Ui, *, allowed: bool) -> None:
             "there is no Docker engine on this machine",
             f"as root on Debian or Ubuntu: {command}; elsewhere install Docker Engine 20.10 or newer",
         )
-    with ui.step(f"Install {' and '.join(DEBIAN_PACKAGES)} from the Debian archive"):
+    with ui.step("Install docker.io and mmdebstrap from the system's archive"):
         install_packages(*DEBIAN_PACKAGES)
+        if not shutil.which("docker"):
+            install_packages(CLIENT_PACKAGE)
 
 
 def install_packages(*packages: str) -> None:

@@ -62,8 +62,9 @@ def wait_until_site_well(compose: Compose) -> None:
 
 def _wait(compose: Compose, service: str, ask: Callable[[], str]) -> None:
     deadline = time.monotonic() + DEADLINE_S
+    before = {state.service: state.restarts for state in states(compose)}
     while (seen := ask()) != "healthy":
-        _give_up_on_the_dead(compose)
+        _give_up_on_the_dead(compose, {service, "gate"}, before)
         if time.monotonic() > deadline:
             raise _unwell(compose, service, seen, f"is not well after {DEADLINE_S:.0f} s: {seen}")
         time.sleep(PAUSE_S)
@@ -91,10 +92,12 @@ def _keeper_health(compose: Compose) -> str:
     return "healthy" if done.code == 0 else (done.stdout + done.stderr).strip() or f"exit code {done.code}"
 
 
-def _give_up_on_the_dead(compose: Compose) -> None:
+def _give_up_on_the_dead(compose: Compose, concerned: set[str], before: dict[str, int]) -> None:
+    """Stop waiting when a service that the answer needs has ended, or keeps ending while we wait."""
     for state in states(compose):
-        if state.status in ("exited", "dead", "missing") or state.restarts >= 3:
-            seen = f"is {state.status} with exit code {state.exit_code} after {state.restarts} restarts"
+        restarts = state.restarts - before[state.service]
+        if state.service in concerned and (state.status in ("exited", "dead", "missing") or restarts >= 3):
+            seen = f"is {state.status} with exit code {state.exit_code}, restarted {restarts} times while waited for"
             raise _unwell(compose, state.service, "", seen)
 
 

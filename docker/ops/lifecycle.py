@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ops import health, release, roots
+from ops import claims, health, release, roots
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
 from ops.settings import Settings
@@ -28,11 +28,13 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
     """
     settings = compose.settings
     begun = time.monotonic()
+    claims.check_project(compose)
+    claims.check_root(settings)
     roots.check_space(settings)
     with roots.locked(settings, "up"):
         _check_port(compose)
         roots.prepare(settings)
-        release.record(settings, built)
+        release.make_current(settings, release.record(settings, built))
         with ui.step("Start the services"):
             _start(compose)
         with ui.step("Wait until the site and its backups are well"):
@@ -45,6 +47,7 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
 
 def down(compose: Compose, ui: Ui) -> None:
     """Stop and remove the containers and networks of this project; keep every folder and volume."""
+    claims.check_project(compose)
     with roots.locked(compose.settings, "down"), ui.step("Stop the services"):
         compose.run("down", "--remove-orphans")
     ui.say(f"Stopped. The data stays in {compose.settings.root}")
@@ -54,6 +57,7 @@ def down(compose: Compose, ui: Ui) -> None:
 def restart(compose: Compose, ui: Ui, service: str | None) -> None:
     """Restart one service or all of them, and return when the stack is well again."""
     names = [_known(service)] if service else list(release.SERVICES)
+    claims.check_project(compose)
     with roots.locked(compose.settings, "restart"):
         _require_containers(compose)
         with ui.step(f"Restart {', '.join(names)}"):

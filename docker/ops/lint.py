@@ -1,5 +1,6 @@
 """Every static check of the project under one verb: style, types, Dockerfiles, shell, Compose, configuration."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -74,8 +75,15 @@ def _checks(compose: Compose) -> list[Check]:
 def _ensure_tools(ui: Ui) -> None:
     """Install the locked lint tools beside the suite's, once."""
     stamp = BIN.parent / "requirements-lint.lock"
-    if stamp.is_file() and stamp.read_bytes() == LOCK.read_bytes():
-        return
+    with LOCK.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two first calls at once: the second finds the work done
+        if not stamp.is_file() or stamp.read_bytes() != LOCK.read_bytes():
+            _install_tools(ui)
+            stamp.write_bytes(LOCK.read_bytes())
+
+
+def _install_tools(ui: Ui) -> None:
+    """Raise StackError with pip's own last words."""
     with ui.step("Install the lint tools"):
         done = subprocess.run(
             [str(BIN / "pip"), "install", "--disable-pip-version-check", "--require-hashes", "-r", str(LOCK)],
@@ -88,4 +96,3 @@ def _ensure_tools(ui: Ui) -> None:
             f"the lint tools cannot be installed:\n{done.stderr[-800:]}",
             "check the network, then run it again",
         )
-    stamp.write_bytes(LOCK.read_bytes())

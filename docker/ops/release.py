@@ -54,8 +54,7 @@ class Release:
     @property
     def variables(self) -> dict[str, str]:
         """What compose.yaml asks for."""
-        chosen = {f"MONSITE_{name.upper()}_IMAGE": image.tag for name, image in self.images.items()}
-        return {**chosen, "MONSITE_VERSION": self.version}
+        return _variables(self.images, self.version)
 
 
 def build(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Release:
@@ -93,6 +92,30 @@ def record(settings: Settings, release: Release) -> Path:
     return path
 
 
+def make_current(settings: Settings, recorded: Path) -> None:
+    """Let `state/current.json` point at the record of the release that runs."""
+    pointer = settings.root / "state" / "current.json"
+    unfinished = pointer.with_suffix(".tmp")
+    unfinished.unlink(missing_ok=True)
+    unfinished.symlink_to(recorded.relative_to(pointer.parent))
+    unfinished.replace(pointer)
+
+
+def current(settings: Settings) -> dict[str, str]:
+    """Return what compose.yaml asks for, of the release that runs; nothing before the first `up`."""
+    try:
+        document = json.loads((settings.root / "state" / "current.json").read_text())
+    except FileNotFoundError:
+        return {}
+    images = {name: Image(**image) for name, image in document["images"].items()}
+    return _variables(images, document["version"])
+
+
+def _variables(images: dict[str, Image], version: str) -> dict[str, str]:
+    chosen = {f"MONSITE_{name.upper()}_IMAGE": image.tag for name, image in images.items()}
+    return {**chosen, "MONSITE_VERSION": version}
+
+
 def _base(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Image:
     external = settings.values["STACK_BASE_IMAGE"]
     if external:
@@ -101,13 +124,13 @@ def _base(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Image:
         return Image(external, _inspect(external, "{{.Id}}"), Source(external, "1970-01-01T00:00:00+00:00"))
     source = _source(DOCKER / "base")
     inputs = _digest(DOCKER / "base")
-    seen = _inspect(BASE_TAG, '{{.Id}} {{index .Config.Labels "monsite.base.inputs"}}')
-    if seen and seen.split()[1:] == [inputs] and not refresh:
-        return Image(BASE_TAG, seen.split()[0], source)
-    _ensure_mmdebstrap(ui, install=install)
-    with ui.step("Build the base from the signed Debian archive"):
-        compose.run([str(DOCKER / "base" / "build.sh"), BASE_TAG, inputs])
-    return Image(BASE_TAG, _inspect(BASE_TAG, "{{.Id}}"), source)
+    tag = f"{BASE_TAG}-{inputs[:12]}"  # checkouts that differ do not take each other's base away
+    if refresh or not _inspect(tag, "{{.Id}}"):
+        _ensure_mmdebstrap(ui, install=install)
+        with ui.step("Build the base from the signed Debian archive"):
+            compose.run([str(DOCKER / "base" / "build.sh"), tag, inputs])
+    compose.run(["docker", "tag", tag, BASE_TAG])
+    return Image(tag, _inspect(tag, "{{.Id}}"), source)
 
 
 def _ensure_mmdebstrap(ui: Ui, *, install: bool) -> None:

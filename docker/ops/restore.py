@@ -1,6 +1,9 @@
 """Bring the database and the uploads back: verify first, keep what was, return it when the site stays ill."""
 
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ COLD_NEEDED = 7  # the keeper's code for: nothing was changed, stop the app and 
 NAME = re.compile(r"balades_\d{8}_\d{6}(\.db\.(zst|gz))?")
 
 
-def restore(compose: Compose, ui: Ui, wanted: str, *, dry_run: bool, cold: bool) -> int:
+def restore(compose: Compose, ui: Ui, wanted: str, *, dry_run: bool, cold: bool, allow_missing: bool) -> int:
     """Restore `latest`, a snapshot by name, or a file of this host. Return the exit code.
 
     Hot when the live database can take it, cold when it cannot or `cold` is set. When the site does not get
@@ -21,6 +24,7 @@ def restore(compose: Compose, ui: Ui, wanted: str, *, dry_run: bool, cold: bool)
     Raises StackError when the file is missing or the stack has no containers.
     """
     source, args = _source(wanted)
+    args += ["--allow-missing"] if allow_missing else []
     if dry_run:
         code, document = backup.call(compose, ["restore", *args, "--dry-run"], source)
         _tell(ui, document, serving=True)
@@ -69,16 +73,23 @@ def _bring_back(
     if not _serving(compose):
         with ui.step("Put the snapshot in place"):
             return backup.call(compose, ["restore", *args, "--cold"], source)
+    with _without_the_app(compose, ui), ui.step("Put the snapshot in place"):
+        return backup.call(compose, ["restore", *args, "--cold"], source)
+
+
+@contextmanager
+def _without_the_app(compose: Compose, ui: Ui) -> Iterator[None]:
+    """Keep the app stopped; Ctrl-C waits, or the app would start beside an exchange that is under way."""
     app = compose.container("app")
-    with ui.step("Stop the app"):
-        run(["docker", "stop", app])
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with ui.step("Put the snapshot in place"):
-            code, document = backup.call(compose, ["restore", *args, "--cold"], source)
+        with ui.step("Stop the app"):
+            run(["docker", "stop", app])
+        yield
     finally:
         with ui.step("Start the app"):
             run(["docker", "start", app])
-    return code, document
+        signal.signal(signal.SIGINT, handler)
 
 
 def _serving(compose: Compose) -> bool:
