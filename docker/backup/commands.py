@@ -164,7 +164,7 @@ def _restore(args: argparse.Namespace, settings: Settings, now: datetime) -> int
         expected = isinstance(failed, _ASKED_WRONGLY)
         outcome = "cold-needed" if isinstance(failed, errors.ColdNeeded) else "failure"
         log.event("restore-end", level="warning" if expected else "error", outcome=outcome, error=str(failed))
-        if not expected:
+        if not (expected or args.dry_run or args.source == "-"):
             status.publish(settings, now, incident=("restore-failed", str(failed)))
         raise
     log.event("restore-end", **answer)

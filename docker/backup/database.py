@@ -38,7 +38,13 @@ class Description:
 
 def look_for(path: Path) -> None:
     """Refuse a live database that is not there, before anything is made of its absence."""
-    if not path.is_file():
+    try:
+        present = path.is_file()
+    except PermissionError as refused:
+        raise SourceUnreadable(
+            f"{path}: {refused.strerror}", "data/ must belong to 1001:1001; `./stack up` gives the folders back"
+        ) from refused
+    if not present:
         raise SourceUnreadable(
             f"{path}: there is no database",
             "if it was lost, `./stack restore latest` brings it back; on a first start the site makes it",

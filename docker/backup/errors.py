@@ -95,4 +95,9 @@ def writing(subject: str) -> Iterator[None]:
                 f"{subject}: {refused.strerror} ({refused.filename})",
                 "the folder must belong to 1001:1001 and be mounted read-write; `./stack up` sets the owner",
             ) from refused
+        if refused.errno in (errno.ENOENT, errno.ESTALE):
+            raise Unwritable(
+                f"{subject}: {refused.strerror} ({refused.filename})",
+                "the folder was replaced under the running service; `./stack up` mounts the one that is there now",
+            ) from refused
         raise

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Column, Table
 
-from ops import health
+from ops import claims, health
 from ops.compose import Compose
 from ops.errors import Exit, StackError
 from ops.lifecycle import age
@@ -53,6 +53,7 @@ def call(compose: Compose, args: Sequence[str], source: Path | None = None) -> t
     for the one command. The keeper's words on stderr are passed on as they are.
     Raises StackError when the stack was never started or the answer is not JSON.
     """
+    claims.check_project(compose)
     state = next(entry for entry in health.states(compose) if entry.service == "backup")
     if state.status == "running":
         argv = ["docker", "exec", "--interactive", compose.container("backup")]
@@ -97,8 +98,9 @@ def call(compose: Compose, args: Sequence[str], source: Path | None = None) -> t
 def now(compose: Compose, ui: Ui, *, pin: bool, accept_shrink: bool) -> int:
     """Take a verified snapshot. Return the keeper's exit code."""
     flags = [*(["--pin"] if pin else []), *(["--accept-shrink"] if accept_shrink else [])]
-    with ui.step("Take a snapshot and verify it"):
+    with ui.step("Take a snapshot and verify it") as step:
         code, document = call(compose, ["now", *flags])
+        step.well = code == Exit.OK
     if code == Exit.OK:
         ui.say(f"{document['name']}, {_size(document['bytes'])}, verified")
         if missing := document["missing"]:

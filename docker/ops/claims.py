@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
@@ -16,17 +17,43 @@ def check_project(compose: Compose) -> None:
 
     Its containers would be recreated on an empty folder, and the site would write there.
     """
-    done = run(["docker", "container", "inspect", compose.container("app")], check=False)
-    expected = (compose.settings.root / "secrets" / "write_token").resolve()
-    for container in json.loads(done.stdout or "[]"):
-        for mount in container["Mounts"]:
-            if mount["Destination"] == TOKEN and Path(mount["Source"]).resolve() != expected:
-                raise StackError(
-                    f"project {compose.settings.project} keeps its data in {Path(mount['Source']).parents[1]}, "
-                    f"not in {compose.settings.root}",
-                    "set MONSITE_ROOT to that folder, or MONSITE_PROJECT and MONSITE_PORT for a stack of its own",
-                    Exit.USAGE,
-                )
+    root = _root_of(compose.container("app"))
+    if root not in (None, compose.settings.root.resolve()):
+        raise StackError(
+            f"project {compose.settings.project} keeps its data in {root}, not in {compose.settings.root}",
+            "set MONSITE_ROOT to that folder, or MONSITE_PROJECT and MONSITE_PORT for a stack of its own",
+            Exit.USAGE,
+        )
+
+
+def check_sharing(compose: Compose) -> None:
+    """Raise StackError when a stack of another name runs on this root: two would write one database."""
+    ours = compose.container("app")
+    filters = ("--filter", "label=com.docker.compose.service=app", "--format", "{{.Names}}")
+    for name in run(["docker", "ps", "--all", *filters]).stdout.split():
+        if name != ours and _root_of(name) == compose.settings.root.resolve():
+            raise StackError(
+                f"{compose.settings.root} is in use by container {name}",
+                "set MONSITE_PROJECT to that stack's name, or MONSITE_ROOT and MONSITE_PORT for one of its own",
+                Exit.USAGE,
+            )
+
+
+def holds_replaced(container: str) -> bool:
+    """Tell whether a running container still has mounted what no longer stands at its place on the host."""
+    mounts = [mount for mount in _mounts(container) if mount["Type"] == "bind"]
+    inside = run(
+        ["docker", "exec", container, "stat", "-c", "%i", *(mount["Destination"] for mount in mounts)], check=False
+    )
+    if inside.code:
+        return False  # it does not run, so nothing holds it back from what is there now
+    for mount, inode in zip(mounts, inside.stdout.split(), strict=True):
+        try:
+            if Path(mount["Source"]).stat().st_ino != int(inode):
+                return True
+        except PermissionError:
+            continue  # inside a folder of 1001's, which only root could have replaced
+    return False
 
 
 def check_root(settings: Settings) -> None:
@@ -43,3 +70,17 @@ def check_root(settings: Settings) -> None:
             f"choose another MONSITE_ROOT; if these are a stack's own, say so with: mkdir {settings.root}/state",
             Exit.USAGE,
         )
+
+
+def _root_of(container: str) -> Path | None:
+    """Return the MONSITE_ROOT a container's token comes from; None without the container."""
+    for mount in _mounts(container):
+        if mount["Destination"] == TOKEN:
+            return Path(mount["Source"]).parents[1].resolve()
+    return None
+
+
+def _mounts(container: str) -> list[dict[str, Any]]:
+    done = run(["docker", "container", "inspect", "--format", "{{json .Mounts}}", container], check=False)
+    mounts: list[dict[str, Any]] = json.loads(done.stdout.strip() or "[]")
+    return mounts

@@ -12,7 +12,7 @@ from ops import doctor as machine
 from ops import lint as checks
 from ops import restore as restoring
 from ops.compose import Compose
-from ops.errors import StackError
+from ops.errors import Exit, StackError
 from ops.settings import Settings, load
 from ops.ui import Ui
 
@@ -181,5 +181,11 @@ def main() -> None:
     except StackError as error:
         Ui(as_json="--json" in sys.argv).fail(error)
         sys.exit(error.code)
+    except OSError as error:
+        subject = error.filename or "the system"
+        Ui(as_json="--json" in sys.argv).fail(
+            StackError(f"{subject}: {error.strerror}", "mend that, or choose another name or folder")
+        )
+        sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -17,10 +17,13 @@ PAUSE_S = 0.1
 NEXT_STEP = {  # by what the site's health says
     "database_missing": "./stack restore latest brings the newest snapshot back",
     "database_damaged": "./stack restore latest brings the newest snapshot back; the damaged file is kept",
+    "database_unreadable": "./stack up gives the folders back to 1001; then look for what changed their owner or mode",
     "database_readonly": "./stack up gives the folders back to 1001; then look for what changed their owner or mode",
     "disk_full": "free space on the file system of MONSITE_ROOT",
     "schema_mismatch": "run the release that wrote this database, or restore a snapshot of this release",
 }
+
+_BACKUP_STEP = "./stack backup now takes a snapshot at once and says why when it cannot; the site itself is well"
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,11 @@ def _unwell(compose: Compose, service: str, answer: str, seen: str) -> StackErro
     tail = (logs.stdout + logs.stderr).strip()
     return StackError(
         f"service {service} {seen}\nits last log lines:\n{tail}",
-        NEXT_STEP.get(answer, f"./stack logs {service} shows more; ./stack down stops what runs and keeps the data"),
+        _BACKUP_STEP
+        if service == "backup"
+        else NEXT_STEP.get(
+            answer, f"./stack logs {service} shows more; ./stack down stops what runs and keeps the data"
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from ops import claims, health, release, roots
@@ -29,6 +30,7 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
     settings = compose.settings
     begun = time.monotonic()
     claims.check_project(compose)
+    claims.check_sharing(compose)
     claims.check_root(settings)
     roots.check_space(settings)
     with roots.locked(settings, "up"):
@@ -37,11 +39,14 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
         release.make_current(settings, release.record(settings, built))
         with ui.step("Start the services"):
             _start(compose)
+            _remount(compose)
         with ui.step("Wait until the site and its backups are well"):
+            health.wait_until_site_well(compose)
+            _make_good(compose)
             health.wait_until_well(compose)
     took = time.monotonic() - begun
     ui.say(f"The site answers on [bold]{settings.url}[/] after {took:.1f} s.")
-    ui.say(f"Writing needs the token in {settings.root / 'secrets' / 'write_token'}")
+    ui.say(f"Writing needs the token in {escape(str(settings.root / 'secrets' / 'write_token'))}")
     ui.emit({"url": settings.url, "project": settings.project, "release": built.id, "seconds": round(took, 2)})
 
 
@@ -50,7 +55,7 @@ def down(compose: Compose, ui: Ui) -> None:
     claims.check_project(compose)
     with roots.locked(compose.settings, "down"), ui.step("Stop the services"):
         compose.run("down", "--remove-orphans")
-    ui.say(f"Stopped. The data stays in {compose.settings.root}")
+    ui.say(f"Stopped. The data stays in {escape(str(compose.settings.root))}")
     ui.emit({"project": compose.settings.project, "kept": str(compose.settings.root)})
 
 
@@ -69,6 +74,7 @@ def restart(compose: Compose, ui: Ui, service: str | None) -> None:
 
 def status(compose: Compose, ui: Ui) -> int:
     """Show the services, the site's own answer and the newest snapshot. Return 0 when all is well, else 1."""
+    claims.check_project(compose)
     states = health.states(compose)
     site = health.site_health(compose.settings.url)
     keeper = _keeper(compose)
@@ -138,6 +144,20 @@ def _start(compose: Compose) -> None:
         if "init" in error.message and words:
             raise StackError(f"{error.message}\ninit said: {words}", error.hint, error.code) from error
         raise
+
+
+def _remount(compose: Compose) -> None:
+    """Recreate what still holds a folder or the token that was replaced since: a mount keeps the old one."""
+    stale = [service for service in ("app", "backup") if claims.holds_replaced(compose.container(service))]
+    if stale:
+        compose.run("up", "--detach", "--no-build", "--no-deps", "--force-recreate", *stale)
+
+
+def _make_good(compose: Compose) -> None:
+    """Take a snapshot where the last one failed: what was in its way may be what this start has mended."""
+    last_run = _keeper(compose).get("last_run") or {}
+    if last_run.get("outcome") == "failure":
+        run(["docker", "exec", compose.container("backup"), "python3", "-m", "backup", "now"], check=False)
 
 
 def _known(service: str) -> str:

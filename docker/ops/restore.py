@@ -1,11 +1,14 @@
 """Bring the database and the uploads back: verify first, keep what was, return it when the site stays ill."""
 
+import os
 import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from rich.markup import escape
 
 from ops import backup, health, roots
 from ops.compose import Compose, run
@@ -48,38 +51,42 @@ def _source(wanted: str) -> tuple[Path | None, list[str]]:
     if wanted == "latest" or NAME.fullmatch(wanted):
         return None, [wanted]
     path = Path(wanted)
-    if not path.is_file():
+    if not os.path.isfile(wanted):  # noqa: PTH113  # unlike Path's, this takes a name that is too long for a no
         raise StackError(
             f"{wanted!r} is neither `latest`, nor a snapshot's name, nor a file",
             "./stack backup list shows the snapshots; a file is given by its path",
             Exit.USAGE,
         )
-    return path, ["-", "--filename", path.name]
+    return path, ["-", f"--filename={path.name}"]
 
 
 def _bring_back(
     compose: Compose, ui: Ui, source: Path | None, args: list[str], *, cold: bool
 ) -> tuple[int, dict[str, Any]]:
     if not cold:
-        with ui.step("Verify the snapshot and restore it into the live database"):
+        with ui.step("Verify the snapshot and restore it into the live database") as step:
             code, document = backup.call(compose, ["restore", *args], source)
+            step.well = code == Exit.OK
         if code != COLD_NEEDED:
             return code, document
         ui.say(f"A cold restore is needed: {', '.join(document['cold_because'])}")
-    with ui.step("Verify the snapshot"):
+    with ui.step("Verify the snapshot") as step:
         code, document = backup.call(compose, ["restore", *args, "--dry-run"], source)
+        step.well = code in (Exit.OK, COLD_NEEDED)
     if code not in (Exit.OK, COLD_NEEDED):
         return code, document
-    if not _serving(compose):
-        with ui.step("Put the snapshot in place"):
-            return backup.call(compose, ["restore", *args, "--cold"], source)
-    with _without_the_app(compose, ui), ui.step("Put the snapshot in place"):
-        return backup.call(compose, ["restore", *args, "--cold"], source)
+    with _without_the_app(compose, ui), ui.step("Put the snapshot in place") as step:
+        code, document = backup.call(compose, ["restore", *args, "--cold"], source)
+        step.well = code == Exit.OK
+    return code, document
 
 
 @contextmanager
 def _without_the_app(compose: Compose, ui: Ui) -> Iterator[None]:
     """Keep the app stopped; Ctrl-C waits, or the app would start beside an exchange that is under way."""
+    if not _serving(compose):
+        yield
+        return
     app = compose.container("app")
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -125,15 +132,17 @@ def _tell(ui: Ui, document: dict[str, Any], *, serving: bool) -> None:
     if outcome not in ("restored", "planned"):
         return
     verb = "Restored" if outcome == "restored" else "Would restore"
-    ui.say(f"{verb} {document['source']} of {document['created']} ({document['mode']}): {_rows(document['rows'])}")
+    made = f" of {document['created']}" if document["created"] else ""
+    ui.say(f"{verb} {escape(document['source'])}{made} ({document['mode']}): {_rows(document['rows'])}")
     if not document.get("signed", True):
         ui.say("It came without a manifest: its integrity was checked, its origin cannot be.")
     if lost := document.get("lost"):
-        ui.say(f"Not in it: what was written after {lost['since']}. Until now there were {_rows(lost['rows_now'])}.")
+        since = lost["since"] or "it was made"
+        ui.say(f"Not in it: what was written after {since}. Until now there were {_rows(lost['rows_now'])}.")
     if document.get("uploads_put_back"):
-        ui.say(f"{document['uploads_put_back']} missing uploads were put back.")
+        ui.say(f"Missing uploads that were put back: {document['uploads_put_back']}")
     if missing := document.get("uploads_lost"):
-        ui.say(f"{len(missing)} uploads that its rows name are nowhere to be found: {', '.join(missing[:5])}")
+        ui.say(f"Uploads that its rows name and that are nowhere to be found: {escape(', '.join(missing[:5]))}")
     if document.get("safety"):
         ui.say(f"The former database is kept as snapshot {document['safety']}, pinned.")
     if document.get("kept"):

@@ -17,7 +17,7 @@ LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
 def _number(low: int, high: int) -> Callable[[str], bool]:
-    return lambda value: value.isascii() and value.isdigit() and low <= int(value) <= high
+    return lambda value: value.isascii() and value.isdigit() and len(value) <= 9 and low <= int(value) <= high
 
 
 def _choice(*choices: str) -> Callable[[str], bool]:
@@ -26,10 +26,10 @@ def _choice(*choices: str) -> Callable[[str], bool]:
 
 def _address(value: str) -> bool:
     try:
-        ipaddress.ip_address(value)
+        address = ipaddress.ip_address(value)
     except ValueError:
         return False
-    return True
+    return getattr(address, "scope_id", None) is None
 
 
 def _base_image(value: str) -> bool:
@@ -167,6 +167,6 @@ def _read_env_file(path: Path) -> dict[str, str]:
 
 
 def _unknown(name: str, where: str) -> StackError:
-    close = difflib.get_close_matches(name, VARIABLES, n=1)
+    close = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.75)
     meant = f"did you mean {close[0]}?" if close else "docker/.env.example lists every variable"
     return StackError(f"{where} sets {name}, which is no setting of monsite", meant, Exit.USAGE)

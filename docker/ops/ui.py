@@ -15,6 +15,13 @@ from ops.errors import StackError
 
 
 @dataclass
+class Step:
+    """A step under way; whoever takes it may say that it did not go well."""
+
+    well: bool = True
+
+
+@dataclass
 class Ui:
     """How loud to be. `as_json` keeps stdout for one JSON document."""
 
@@ -24,15 +31,17 @@ class Ui:
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """Show that `what` is under way, then how long it took. Nothing when quiet."""
+    def step(self, what: str) -> Iterator["Step"]:
+        """Show that `what` is under way, then how it ended and how long it took. Nothing when quiet."""
+        step = Step()
         if self.quiet:
-            yield
+            yield step
             return
         begun = time.monotonic()
         with self.err.status(escape(what)):
-            yield
-        self.err.print(f"[green]✓[/] {escape(what)}, {time.monotonic() - begun:.1f} s")
+            yield step
+        mark = "[green]✓[/]" if step.well else "[red]✗[/]"
+        self.err.print(f"{mark} {escape(what)}, {time.monotonic() - begun:.1f} s")
 
     def say(self, text: str) -> None:
         """Print a line of the result for people; left out when JSON was asked for."""
