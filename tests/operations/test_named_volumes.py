@@ -1,0 +1,37 @@
+"""Docker's named volumes instead of folders: the same promises."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from fixtures.stack import Stack, own_lifetime
+
+pytestmark = pytest.mark.promise("the data may live in named volumes")
+
+
+@pytest.fixture
+def volumes_stack(request: pytest.FixtureRequest, images: None) -> Iterator[Stack]:
+    """A stack that keeps its data in volumes, running."""
+    del images
+    with own_lifetime(request.config, start=False) as stack:
+        stack.settings["MONSITE_VOLUMES"] = "named"
+        stack.up()
+        yield stack
+
+
+def test_volumes_outlive_the_containers_and_a_lost_database(volumes_stack: Stack) -> None:
+    """On named volumes data survives `down` and `up`, and a lost database comes back from the newest snapshot."""
+    written = volumes_stack.write_walks(3)
+    volumes_stack.take_snapshot()
+    volumes_stack.down()
+    volumes_stack.up()
+    after_the_restart = volumes_stack.read_walks()
+    volumes_stack.exec("app", "sh", "-c", "rm /srv/data/balades.db*")
+    lost = volumes_stack.run("status", "--json", expect=None)
+
+    volumes_stack.restore("latest")
+
+    assert after_the_restart == written
+    assert lost.code != 0, "the loss must be real, or a restore that does nothing passes"
+    assert volumes_stack.read_walks() == written
+    assert list((volumes_stack.root / "data").iterdir()) == []
