@@ -1,10 +1,11 @@
 """Who may run the stack: root, and a member of the group that owns the engine's socket, who is nobody else.
 
-Root's own Python may lie where nobody else may look, so the operator gets a virtual environment of the
-system's Python that borrows the locked packages.
+Root's own checkout and Python may lie where nobody else may look, so the operator gets a copy of what the
+launcher needs, on the system's Python.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,14 +20,19 @@ from fixtures.run import CHECKOUT
 from fixtures.stack import Stack, own_lifetime
 
 SOCKET = Path("/var/run/docker.sock")
+LAUNCHER_PACKAGES = (
+    *("rich", "typer", "click", "shellingham", "markdown_it", "mdurl", "pygments", "annotated_doc"),
+    *("pydantic", "pydantic_core", "annotated_types", "typing_inspection", "typing_extensions.py"),
+)
 OPERATOR = 4242  # a uid and gid that own nothing on any machine
 
 pytestmark = pytest.mark.promise("a member of the docker group can run the stack")
 
 
 @pytest.fixture
-def operators_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+def operators_stack(request: pytest.FixtureRequest, images: None) -> Iterator[Stack]:
     """A stack not yet started, in a folder that belongs to the operator."""
+    del images
     if os.geteuid() != 0:
         pytest.skip("the whole suite runs as such a member here, and so proves it everywhere")
     with own_lifetime(request.config, start=False) as stack:
@@ -35,28 +41,33 @@ def operators_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
         yield stack
 
 
-def borrowed_python(stack: Stack) -> Path:
-    """Make the operator's environment: the system's Python, the locked packages, the locked Compose."""
-    folder = stack.home.folder / "python"
-    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(folder)], check=True)
-    (packages,) = folder.glob("lib/python3.*/site-packages")
-    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    (folder / "bin" / "docker-compose").symlink_to(Path(sys.executable).with_name("docker-compose"))
-    return folder / "bin" / "python"
+def borrowed_checkout(stack: Stack) -> Path:
+    """Give the operator a copy of the launcher with the system's Python; return where it lies."""
+    folder = stack.home.folder / "checkout"
+    for name in ("docker", ".git"):
+        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(CHECKOUT / "pyproject.toml", folder)
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(folder / ".venv")], check=True)
+    (packages,) = folder.glob(".venv/lib/python3.*/site-packages")
+    for name in LAUNCHER_PACKAGES:
+        for found in Path(sysconfig.get_path("purelib")).glob(name):
+            (shutil.copytree if found.is_dir() else shutil.copy2)(found, packages / found.name)
+    shutil.copy2(Path(sys.executable).with_name("docker-compose"), folder / ".venv" / "bin")
+    return folder
 
 
-def as_operator(stack: Stack, python: Path, *argv: str) -> Completed:
+def as_operator(stack: Stack, checkout: Path, *argv: str) -> Completed:
     """Run a verb of the launcher as the operator."""
     who = [f"--reuid={OPERATOR}", f"--regid={OPERATOR}", f"--groups={SOCKET.stat().st_gid}"]
-    mine = {"HOME": str(stack.home.folder), "PYTHONPATH": str(CHECKOUT / "docker")}
+    mine = {"HOME": str(stack.home.folder), "PYTHONPATH": str(checkout / "docker")}
     environment = {**homes.environment(), **stack.settings, **mine}
-    argv = ("setpriv", *who, str(python), "-m", "ops", *argv)
-    return door.run(*argv, within=180, env=environment, cwd=CHECKOUT)
+    command = ["setpriv", *who, str(checkout / ".venv" / "bin" / "python"), "-m", "ops", *argv]
+    return door.run(*command, within=180, env=environment, cwd=checkout)
 
 
 def test_member_of_the_docker_group_runs_and_restores_a_stack(operators_stack: Stack) -> None:
     """Without root, a member of the socket's group starts a stack, backs it up, loses the database and restores it."""
-    python = borrowed_python(operators_stack)
+    checkout = borrowed_checkout(operators_stack)
     steps = [
         ("up", "--quiet"),
         ("backup", "now", "--quiet"),
@@ -66,7 +77,7 @@ def test_member_of_the_docker_group_runs_and_restores_a_stack(operators_stack: S
         ("backup", "list", "--json"),
     ]
 
-    ended = {argv: as_operator(operators_stack, python, *argv) for argv in steps}
+    ended = {argv: as_operator(operators_stack, checkout, *argv) for argv in steps}
 
     assert {argv: done.told() for argv, done in ended.items() if done.code != 0} == {}
     assert len(ended["backup", "list", "--json"].json()["snapshots"]) >= len(["scheduled", "by hand", "safety"])
