@@ -115,11 +115,10 @@ def test_damaged_source_is_refused(keeper: Keeper, injury: str, code: int) -> No
 
 
 @pytest.mark.control("BAK-07")
-def test_full_disk_costs_nothing(contract: Contract, images: None) -> None:
+def test_full_disk_costs_nothing(contract: Contract, images: dict[str, str]) -> None:
     """With the disk full in the middle of a run nothing is published or lost; with space again the next run works."""
-    del images
     promised = contract.backup
-    with lend({}, backups_mib=promised.whole("full_disk_mib")) as keeper:
+    with lend(images["backup"], backups_mib=promised.whole("full_disk_mib")) as keeper:
         keeper.python("make_database", str(promised.whole("small_bytes")))
         keeper.backup("now")
         before = keeper.look()
@@ -148,11 +147,10 @@ def fill_leaving(left: float, name: str = "first") -> str:
 
 
 @pytest.mark.control("BAK-09")
-def test_only_one_backup_at_a_time(contract: Contract, images: None) -> None:
+def test_only_one_backup_at_a_time(contract: Contract, images: dict[str, str]) -> None:
     """Of eight snapshots begun at the same instant one succeeds; the others say busy at once."""
-    del images
     promised = contract.backup
-    with lend({}, backups_mib=promised.whole("scratch_mib")) as keeper:
+    with lend(images["backup"], backups_mib=promised.whole("scratch_mib")) as keeper:
         keeper.python("make_database", str(promised.whole("at_once_bytes")))
         ended = keeper.python("at_once", str(promised.whole("at_once")))
         losers = [one for one in ended if one["code"] != 0]
@@ -165,11 +163,10 @@ def test_only_one_backup_at_a_time(contract: Contract, images: None) -> None:
 
 
 @pytest.mark.control("BAK-04")
-def test_killed_runs_publish_nothing_broken(contract: Contract, images: None, evidence: Door) -> None:
+def test_killed_runs_publish_nothing_broken(contract: Contract, images: dict[str, str], evidence: Door) -> None:
     """Snapshots killed with -9 at random instants leave nothing broken under a final name; the next run tidies up."""
-    del images
     promised = contract.backup
-    with lend({}, backups_mib=promised.whole("scratch_mib")) as keeper:
+    with lend(images["backup"], backups_mib=promised.whole("scratch_mib")) as keeper:
         keeper.python("make_database", str(promised.whole("kill_bytes")))
         ended = keeper.python("kill", str(promised.whole("seed")), str(promised.whole("kills")), within=90)
         shelf = keeper.look()

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.promise("nothing is taken over that is not this stack's
 
 
 @pytest.fixture
-def idle_stack(request: pytest.FixtureRequest, images: None) -> Iterator[Stack]:
+def idle_stack(request: pytest.FixtureRequest, images: dict[str, str]) -> Iterator[Stack]:
     """A stack that was not started."""
     del images
     with own_lifetime(request.config, start=False) as stack:

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.promise("the data may live in named volumes")
 
 
 @pytest.fixture
-def volumes_stack(request: pytest.FixtureRequest, images: None) -> Iterator[Stack]:
+def volumes_stack(request: pytest.FixtureRequest, images: dict[str, str]) -> Iterator[Stack]:
     """A stack that keeps its data in volumes, running."""
     del images
     with own_lifetime(request.config, start=False) as stack:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.promise("a member of the docker group can run the stack
 
 
 @pytest.fixture
-def operators_stack(request: pytest.FixtureRequest, images: None) -> Iterator[Stack]:
+def operators_stack(request: pytest.FixtureRequest, images: dict[str, str]) -> Iterator[Stack]:
     """A stack not yet started, in a folder that belongs to the operator."""
     del images
     if os.geteuid() != 0:

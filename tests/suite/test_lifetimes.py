@@ -31,7 +31,7 @@ def test_whose_stack_cannot_start(request, images):
 
 
 @pytest.fixture(scope="module")
-def inner_run(tmp_path_factory: pytest.TempPathFactory, images: None) -> tuple[Completed, Path]:
+def inner_run(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) -> tuple[Completed, Path]:
     """Run pytest on the two tests with the project's own plugins; give its end and its report folder."""
     del images
     folder = tmp_path_factory.mktemp("inner")

@@ -209,7 +209,7 @@ volumes:
 
 
 @pytest.fixture
-def small_disk(pytestconfig: pytest.Config, images: None, tmp_path: Path) -> Iterator[Stack]:
+def small_disk(pytestconfig: pytest.Config, images: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
     """A stack whose database lies on a disk that is soon full."""
     del images
     overlay = tmp_path / "small-disk.yaml"

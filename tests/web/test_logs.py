@@ -132,7 +132,7 @@ def test_a_path_cannot_add_a_line(stack: Stack) -> None:
 
 
 @pytest.fixture
-def small_logs(pytestconfig: pytest.Config, images: None) -> Iterator[Stack]:
+def small_logs(pytestconfig: pytest.Config, images: dict[str, str]) -> Iterator[Stack]:
     """A stack whose log files are soon full."""
     del images
     with own_lifetime(pytestconfig, start=False) as stack:
