@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.engine import Engine
+from ops.engine import JOIN_GROUP, Engine
 from ops.errors import StackError
 from ops.settings import DOCKER, Settings
 
@@ -98,5 +98,5 @@ def _next_step(tail: str) -> str:
     if "port is already allocated" in told or "address already in use" in told:
         return "stop what holds the port, or set MONSITE_PORT to a free one"
     if "permission denied" in told and "docker.sock" in told:
-        return "sudo usermod -aG docker $USER, then log out and in again"
+        return JOIN_GROUP
     return "./stack doctor checks the machine, ./stack logs shows what the services said"

@@ -53,7 +53,7 @@ def _engine(_: Settings) -> Finding:
     if answer.version is None:
         seen = answer.complaint.splitlines()[0] if answer.complaint else "no answer"
         denied = "permission denied" in answer.complaint.lower()
-        return Finding(what, False, seen, "sudo usermod -aG docker $USER" if denied else "./stack up starts it as root")
+        return Finding(what, False, seen, engine.JOIN_GROUP if denied else "./stack up starts it as root")
     return Finding(what, engine.is_recent(answer.version), answer.version, "")
 
 

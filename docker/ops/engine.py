@@ -18,6 +18,7 @@ START_DEADLINE_S = 60.0
 DAEMON_LOG = Path("/var/log/monsite-dockerd.log")
 DEBIAN_PACKAGES = ("docker.io", "apparmor", "mmdebstrap", "debian-archive-keyring")
 CLIENT_PACKAGE = "docker-cli"  # from Debian 13 on; before, docker.io holds the client
+JOIN_GROUP = "sudo usermod -aG docker $USER, then log out and in again"
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -127,7 +128,7 @@ def _unreachable(answer: Answer) -> StackError:
     if "permission denied" in answer.complaint.lower():
         return StackError(
             f"no permission on the Docker engine's socket {where}",
-            "sudo usermod -aG docker $USER, log out and in again; or run ./stack as root",
+            f"{JOIN_GROUP}; or run ./stack as root",
         )
     seen = answer.complaint.splitlines()[0] if answer.complaint else "it said nothing"
     if "DOCKER_HOST" in os.environ:

@@ -13,13 +13,6 @@ from fixtures.stack import Stack
 from fixtures.wait import clock, wait_for
 
 
-@pytest.fixture
-def patient(module_stack: Stack, contract: Contract) -> Stack:
-    """A stack that is well."""
-    module_stack.wait_until_health("healthy", within=contract.recovery.repaired_s)
-    return module_stack
-
-
 @pytest.mark.control("HLT-02")
 def test_lost_database_is_not_replaced_by_an_empty_one(patient: Stack, contract: Contract) -> None:
     """An app that restarts without its database stays unhealthy and makes no new one, until it is restored."""

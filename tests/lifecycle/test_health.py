@@ -61,13 +61,6 @@ def in_data_folder(stack: Stack, line: str) -> None:
     stack.as_root("sh", "-euc", f"cd /srv/data; {line}")
 
 
-@pytest.fixture
-def patient(module_stack: Stack, contract: Contract) -> Stack:
-    """A stack that is well."""
-    module_stack.wait_until_health("healthy", within=contract.recovery.repaired_s)
-    return module_stack
-
-
 @pytest.mark.control("HLT-02")
 @pytest.mark.parametrize("injury", INJURIES)
 def test_injured_database_shows_and_heals(patient: Stack, contract: Contract, injury: Injury) -> None:

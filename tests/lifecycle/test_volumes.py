@@ -3,12 +3,8 @@
 import pytest
 
 from fixtures.engine_facts import ContainerGone
+from fixtures.snapshots import MINIATURE
 from fixtures.stack import Stack
-
-MINIATURE = bytes.fromhex(  # a whole PNG of one pixel
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060"
-    "000000050001a5f645400000000049454e44ae426082"
-)
 
 
 @pytest.mark.control("VOL-02")

@@ -1,15 +1,13 @@
 """A pass without evidence is red; what was seen is in the report. Proven on a real run of pytest within the run."""
 
 import json
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from fixtures import homes
-from fixtures.evidence import Completed, Door, EmptyAnswer, run_quietly
-from fixtures.run import CHECKOUT
+from fixtures.evidence import Completed, Door, EmptyAnswer
+from fixtures.inner import PLUGINS, run_pytest
 
 pytestmark = pytest.mark.control("REP-02")
 
@@ -47,15 +45,7 @@ def test_with_a_hostile_name(hostile, evidence):
 def inner_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Completed, Path]:
     """Run pytest on a suite of five tests with the project's own plugins; give its end and its report folder."""
     folder = tmp_path_factory.mktemp("inner")
-    tests = folder / "test_inner.py"
-    tests.write_text(INNER, encoding="utf-8")
-    plugins = [part for name in ("run", "evidence") for part in ("-p", f"fixtures.{name}")]
-    done = run_quietly(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugins, "-c", "pytest.ini", str(tests)],
-        within=120,
-        env={**homes.environment(), "SUITE_REPORTS": str(folder / "reports"), "PYTHONPATH": str(CHECKOUT)},
-        cwd=CHECKOUT,
-    )
+    done = run_pytest(folder, INNER, *PLUGINS, within=120)
     return done, folder / "reports" / "latest"
 
 

@@ -1,6 +1,5 @@
 """Stacks end as they should, also when something goes wrong. Proven on a real run of pytest within the run."""
 
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,7 +7,8 @@ import pytest
 
 from fixtures import homes
 from fixtures.engine_facts import PROJECT_LABEL, engine
-from fixtures.evidence import Completed, Door, run_quietly
+from fixtures.evidence import Completed, Door
+from fixtures.inner import run_pytest
 from fixtures.run import CHECKOUT
 
 pytestmark = pytest.mark.promise("a failed start leaves its logs and nothing else; a shared stack stays as it is")
@@ -37,16 +37,9 @@ def inner_run(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) 
     folder = tmp_path_factory.mktemp("inner")
     overlay = folder / "broken.yaml"
     overlay.write_text("services: {app: {command: ['false']}}\n", encoding="utf-8")
-    tests = folder / "test_inner.py"
-    tests.write_text(INNER.replace("{overlay}", str(overlay)), encoding="utf-8")
     # a conftest.py as the project's own: plugins named on the command line come before pytest-docker, not after
     (folder / "conftest.py").write_text((CHECKOUT / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
-    done = run_quietly(
-        [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", "-c", "pytest.ini", str(tests)],
-        within=240,
-        env={**homes.environment(), "SUITE_REPORTS": str(folder / "reports"), "PYTHONPATH": str(CHECKOUT)},
-        cwd=CHECKOUT,
-    )
+    done = run_pytest(folder, INNER.replace("{overlay}", str(overlay)), "-n0", within=240)
     return done, folder / "reports" / "latest"
 
 
