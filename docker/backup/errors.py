@@ -67,6 +67,12 @@ class SchemaNewer(BackupError):
     code = 8
 
 
+class Unrehearsed(BackupError):
+    """The site's image does not start on this database, or the service that would try does not answer."""
+
+    code = 9
+
+
 class Busy(BackupError):
     """Another backup or restore, or the site itself, holds what is needed."""
 

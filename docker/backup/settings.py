@@ -23,7 +23,9 @@ class Settings:
     uploads: Path
     backups: Path
     status: Path
+    scratch: Path  # shared with the service `drill`, and with nobody else
     interval: timedelta
+    drill_interval: timedelta  # between two looks at every byte, each followed by a drill
     compression: str  # one of COMPRESSIONS
     policy: Policy
     floor_bytes: int  # free space below this makes the service unhealthy, and stops an unpacking
@@ -48,7 +50,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         uploads=Path(environ.get("MONSITE_UPLOADS", "/srv/uploads")),
         backups=Path(environ.get("MONSITE_BACKUPS", "/srv/backups")),
         status=Path(environ.get("MONSITE_STATUS", "/srv/status")),
+        scratch=Path(environ.get("MONSITE_SCRATCH", "/srv/scratch")),
         interval=timedelta(hours=_number(environ, "MONSITE_BACKUP_INTERVAL_HOURS", 24.0, above=0.0)),
+        drill_interval=timedelta(hours=_number(environ, "MONSITE_DRILL_INTERVAL_HOURS", 168.0, above=0.0)),
         compression=_one_of(environ, "MONSITE_BACKUP_COMPRESSION", "zstd", COMPRESSIONS),
         policy=Policy(
             daily=_whole(environ, "MONSITE_KEEP_DAILY", 7, least=0),
