@@ -36,6 +36,7 @@ RULES = (
     Rule("backups", 0o700, folders_inside=0o700),
     Rule("status", 0o750),
     Rule("state", 0o750),
+    Rule("scratch", 0o700),
     Rule("secrets", 0o700, files=0o400),
 )
 

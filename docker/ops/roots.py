@@ -12,7 +12,7 @@ from pathlib import Path
 from ops.errors import Exit, StackError
 from ops.settings import Settings
 
-FOLDERS = ("data", "uploads", "logs", "backups", "status", "state", "state/app", "secrets")
+FOLDERS = ("data", "uploads", "logs", "backups", "status", "state", "state/app", "scratch", "secrets")
 FREE_FLOOR = 256 * 2**20  # bytes; below it a first start could not finish
 
 

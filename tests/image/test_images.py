@@ -124,4 +124,4 @@ def test_stack_runs_the_recorded_release(service: Service) -> None:
     """The running image is the one that the release record of this stack names."""
     record: dict[str, Any] = service.stack.as_root("sh", "-c", "cat /srv/state/releases/*.json").json()
 
-    assert service.facts.image == record["images"][service.name]["id"]
+    assert service.facts.image == record["images"][service.promised.image]["id"]

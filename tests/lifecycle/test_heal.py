@@ -8,7 +8,7 @@ import json
 import pytest
 
 from fixtures.contract import Contract
-from fixtures.services import Service
+from fixtures.services import CONTRACT, Service
 from fixtures.stack import Stack
 from fixtures.wait import clock, wait_for
 
@@ -54,7 +54,7 @@ def test_frozen_app_is_healed(patient: Stack, contract: Contract) -> None:
 
 
 @pytest.mark.control("HLT-04")
-@pytest.mark.parametrize("name", ["gate", "app", "backup"])
+@pytest.mark.parametrize("name", CONTRACT.stack.services)
 def test_killed_service_comes_back(patient: Stack, contract: Contract, name: str) -> None:
     """A service whose main process is killed is restarted once, and is healthy again in time."""
     service: Service = patient.service(name)

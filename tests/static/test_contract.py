@@ -13,11 +13,11 @@ GOOD = promises.FILE.read_text(encoding="utf-8")
 
 
 def test_contract_describes_every_service(evidence: Door) -> None:
-    """The contract loads, and gives each of the three services and the job its limits."""
+    """The contract loads, and gives each of the four services and the job its limits."""
     evidence.read(promises.FILE)
     contract = promises.load()
 
-    assert sorted(contract.services) == ["app", "backup", "gate"]
+    assert sorted(contract.services) == ["app", "backup", "drill", "gate"]
     assert sorted(contract.jobs) == ["init"]
 
 
@@ -26,12 +26,12 @@ def test_contract_describes_every_service(evidence: Door) -> None:
     [
         # blanks and doubles
         ('bind = "127.0.0.1"', 'bind = " "', "stack.bind is blank"),
-        ('services = ["gate", "app", "backup"]', 'services = ["gate", "gate"]', "names gate twice"),
+        ('services = ["gate", "app", "backup", "drill"]', 'services = ["gate", "gate"]', "names gate twice"),
         ("memory_mib = 64", "memory_mib = 64\nmemory_mib = 65", "contract.toml: Cannot overwrite a value"),
         # names that nobody reads
         ("pids = 64", "pidz = 64", "[services.gate]: unknown key pidz"),
         ("[recovery]", "[recoverie]", "the file: unknown key recoverie"),
-        ("[services.backup]", "[services.bakcup]", "stack.services lists gate, app, backup"),
+        ("[services.backup]", "[services.bakcup]", "stack.services lists gate, app, backup, drill"),
         # another kind of value than the one that is compared
         ("cpus = 0.5", 'cpus = "0.5"', "services.gate.cpus is '0.5', expected a number"),
         ("nofile = 1024", "nofile = true", "services.backup.nofile is True, expected a whole number"),

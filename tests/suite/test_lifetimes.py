@@ -69,7 +69,7 @@ def test_red_test_leaves_the_logs_of_its_containers(inner_run: tuple[Completed, 
     page = evidence.read(inner_run[1] / "engineers.html")
 
     assert len({path.parent for path in logs}) == 2
-    assert sorted(path.stem for path in logs) == sorted(["init", "gate", "app", "backup"] * 2)
+    assert sorted(path.stem for path in logs) == sorted(["init", "gate", "app", "backup", "drill"] * 2)
     assert [path for path in logs if f"Container {path.stem} of {path.parent.name}" not in page] == []
 
 
