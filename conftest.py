@@ -2,9 +2,11 @@
 
 pytest_plugins = (
     "fixtures.pace",
+    "fixtures.options",
     "fixtures.run",
     "fixtures.evidence",
     "fixtures.services",
     "fixtures.stack",
     "fixtures.keeper",
+    "fixtures.wrong_ways",
 )
