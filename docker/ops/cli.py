@@ -2,25 +2,20 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ops import backup as backups
-from ops import claims, engine, lifecycle, release, testing
+from ops import claims, engine, extract, lifecycle, release, testing
 from ops import doctor as machine
 from ops import lint as checks
 from ops import restore as restoring
 from ops.compose import Compose
-from ops.errors import Exit, StackError
+from ops.errors import CODES, Exit, StackError
 from ops.settings import Settings, load
 from ops.ui import Ui
-
-INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
-CODES = """
-Exit codes: 0 ok · 1 failed · 2 usage · 3 no such snapshot · 4 damaged, refused · 5 source database missing or
-unreadable · 6 no space · 8 schema newer than the app's · 75 busy, another command is at work
-"""
 
 app = typer.Typer(
     help="monsite: a hardened, backed-up, restorable SQLite site on Docker Compose.",
@@ -29,13 +24,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-backup_app = typer.Typer(help="Take and list snapshots.", epilog=CODES, no_args_is_help=True)
+backup_app = typer.Typer(help="Take, list, check, rotate and try out snapshots.", epilog=CODES, no_args_is_help=True)
 app.add_typer(backup_app, name="backup")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 NoInstall = Annotated[bool, typer.Option("--no-install", help="Never install a package of the system.")]
-Service = Annotated[str | None, typer.Argument(help="gate, app or backup.")]
+Name = Annotated[str | None, typer.Argument(help="A snapshot's name.")]
+Service = Annotated[str | None, typer.Argument(help="gate, app, backup or drill.")]
 
 
 def compose_for(settings: Settings, ui: Ui, *, install: bool = False) -> Compose:
@@ -89,7 +85,7 @@ def logs(
 
 
 @app.command(epilog=CODES)
-def shell(service: Annotated[str, typer.Argument(help="gate, app or backup.")] = "app") -> None:
+def shell(service: Annotated[str, typer.Argument(help="gate, app, backup or drill.")] = "app") -> None:
     """Open a shell in a service's container, as its own user."""
     lifecycle.shell(compose_for(load(), Ui()), service)
 
@@ -156,9 +152,46 @@ def backup_list(as_json: Json = False) -> None:
     raise typer.Exit(backups.show(compose_for(load(), ui), ui))
 
 
+@backup_app.command("verify", epilog=CODES)
+def backup_verify(name: Name = None, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Read every byte of one snapshot or of all; exit 4 when something is damaged."""
+    ui = Ui(quiet, as_json)
+    raise typer.Exit(backups.verify(compose_for(load(), ui), ui, name))
+
+
+@backup_app.command("rotate", epilog=CODES)
+def backup_rotate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen, and why.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Promote and drop as the policy says; each new snapshot does this by itself."""
+    ui = Ui(quiet, as_json)
+    raise typer.Exit(backups.rotate(compose_for(load(), ui), ui, dry_run=dry_run))
+
+
+@backup_app.command("drill", epilog=CODES)
+def backup_drill(name: Name = None, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Restore a snapshot beside the live site and start the site on it; exit 9 when it does not start."""
+    ui = Ui(quiet, as_json)
+    raise typer.Exit(backups.drill(compose_for(load(), ui), ui, name))
+
+
+@backup_app.command("unpin", epilog=CODES)
+def backup_unpin(
+    name: Annotated[str, typer.Argument(help="A snapshot's name.")], quiet: Quiet = False, as_json: Json = False
+) -> None:
+    """Let rotation drop a snapshot that was pinned, such as the safety copy of a restore."""
+    ui = Ui(quiet, as_json)
+    raise typer.Exit(backups.unpin(compose_for(load(), ui), ui, name))
+
+
 @app.command(epilog=CODES)
 def restore(
     source: Annotated[str, typer.Argument(help="`latest`, a snapshot's name, or a file (.db, .db.gz, .db.zst).")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Write the database there; leave the site alone.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and show the plan; change nothing.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Stop the app and exchange the file.")] = False,
     allow_missing: Annotated[
@@ -169,8 +202,15 @@ def restore(
 ) -> None:
     """Verify a snapshot, then bring database and uploads back; the former database is kept."""
     ui = Ui(quiet, as_json)
+    wish = restoring.Wish(dry_run=dry_run, cold=cold, allow_missing=allow_missing)
+    if to and wish != restoring.Wish(dry_run=False, cold=False, allow_missing=False):
+        raise StackError(
+            "--to writes a file and leaves the site alone; --dry-run, --cold and --allow-missing are about the site",
+            "leave those away, or leave --to away",
+            Exit.USAGE,
+        )
     compose = compose_for(load(), ui)
-    raise typer.Exit(restoring.restore(compose, ui, source, dry_run=dry_run, cold=cold, allow_missing=allow_missing))
+    raise typer.Exit(extract.extract(compose, ui, source, to) if to else restoring.restore(compose, ui, source, wish))
 
 
 def main() -> None:
@@ -188,4 +228,4 @@ def main() -> None:
         )
         sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(Exit.INTERRUPTED)

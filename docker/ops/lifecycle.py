@@ -6,13 +6,12 @@ import os
 import socket
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from ops import claims, health, release, roots
+from ops import claims, health, release, roots, site, words
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
 from ops.settings import Settings
@@ -40,6 +39,7 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
         with ui.step("Start the services"):
             _start(compose)
             _remount(compose)
+        site.forget_stop(settings)
         with ui.step("Wait until the site and its backups are well"):
             health.wait_until_site_well(compose)
             _make_good(compose)
@@ -76,9 +76,9 @@ def status(compose: Compose, ui: Ui) -> int:
     """Show the services, the site's own answer and the newest snapshot. Return 0 when all is well, else 1."""
     claims.check_project(compose)
     states = health.states(compose)
-    site = health.site_health(compose.settings.url)
+    answer = health.site_health(compose.settings.url)
     keeper = _keeper(compose)
-    well = site == "healthy" and all(_well(state) for state in states)
+    well = answer == "healthy" and all(_well(state) for state in states)
     table = Table("service", "state", "health", "restarts", "since", box=None, pad_edge=False)
     for state in states:
         colour = GOOD if _well(state) else BAD
@@ -87,20 +87,31 @@ def status(compose: Compose, ui: Ui) -> int:
         table.add_row(state.service, state.status, health_text, str(state.restarts), started)
     if not ui.as_json and not ui.quiet:
         ui.out.print(table)
-    ui.say(f"site      {compose.settings.url}  [{GOOD if site == 'healthy' else BAD}]{site}[/]")
+    ui.say(f"site      {compose.settings.url}  [{GOOD if answer == 'healthy' else BAD}]{answer}[/]")
     newest = keeper.get("newest") if keeper else None
-    ui.say(f"snapshot  {newest['name']}, {age(newest['created'])} old" if newest else "snapshot  none known")
+    ui.say(f"snapshot  {newest['name']}, {words.age(newest['created'])} old" if newest else "snapshot  none known")
+    ui.say(*_tell_of_backups(keeper))
     ui.emit(
         {
             "project": compose.settings.project,
             "url": compose.settings.url,
             "well": well,
-            "site": site,
+            "site": answer,
             "services": [asdict(state) for state in states],
             "backup": keeper,
         }
     )
     return Exit.OK if well else Exit.FAILED
+
+
+def _tell_of_backups(keeper: dict[str, Any]) -> list[str]:
+    """Say how the last drill went and what makes the backups ill."""
+    told = []
+    if drill := keeper.get("drill"):
+        passed = f"[{GOOD}]passed[/]" if drill.get("outcome") == "success" else f"[{BAD}]failed[/]"
+        why = f": {escape(str(drill['error']))}" if drill.get("error") else ""
+        told.append(f"drill     {passed} {words.age(drill['at'])} ago with {drill.get('name')}{why}")
+    return [*told, *(f"backups   [{BAD}]{escape(reason)}[/]" for reason in keeper.get("reasons", []))]
 
 
 def logs(compose: Compose, service: str | None, *, follow: bool, tail: int) -> None:
@@ -121,15 +132,6 @@ def become(compose: Compose, *args: str) -> None:
     os.execvpe(argv[0], argv, compose.environment)
 
 
-def age(created: str) -> str:
-    """Return how long ago a UTC time was, in the largest unit that fits."""
-    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
-
-
 def _well(state: health.State) -> bool:
     """A service that has just started is not ill; the site's own answer says whether it serves."""
     return state.status == "running" and state.health in ("healthy", "starting")
@@ -148,7 +150,7 @@ def _start(compose: Compose) -> None:
 
 def _remount(compose: Compose) -> None:
     """Recreate what still holds a folder or the token that was replaced since: a mount keeps the old one."""
-    stale = [service for service in ("app", "backup") if claims.holds_replaced(compose.container(service))]
+    stale = [service for service in ("app", "backup", "drill") if claims.holds_replaced(compose.container(service))]
     if stale:
         compose.run("up", "--detach", "--no-build", "--no-deps", "--force-recreate", *stale)
 

@@ -20,7 +20,8 @@ from ops.errors import StackError
 from ops.settings import CHECKOUT, DOCKER, Settings
 from ops.ui import Ui
 
-SERVICES = ("gate", "app", "backup")
+IMAGES = ("gate", "app", "backup")
+SERVICES = (*IMAGES, "drill")  # the drill runs on the image of the app
 BASE_TAG = "monsite/base:trixie"
 
 
@@ -49,7 +50,7 @@ class Release:
     version: str
     source: Source  # of the whole of docker/
     base: Image
-    images: dict[str, Image]  # by service
+    images: dict[str, Image]  # by name
 
     @property
     def variables(self) -> dict[str, str]:
@@ -66,14 +67,14 @@ def build(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Releas
     version = str(tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"])
     with _one_builder_at_a_time(ui):
         base = _base(settings, ui, refresh=refresh, install=install)
-        recipes = [_recipe(name, version, base) for name in SERVICES]
+        recipes = [_recipe(name, version, base) for name in IMAGES]
         missing = [recipe for recipe in recipes if refresh or not _inspect(recipe.tag, "{{.Id}}")]
         if missing:
             names = ", ".join(recipe.service for recipe in missing)
             with ui.step(f"Build the images {names}"), ThreadPoolExecutor() as pool:
                 list(pool.map(partial(_bake, fresh=refresh), missing))
         images = {recipe.service: _baked(recipe) for recipe in recipes}
-    digest = hashlib.sha256("".join(images[name].id for name in SERVICES).encode()).hexdigest()
+    digest = hashlib.sha256("".join(images[name].id for name in IMAGES).encode()).hexdigest()
     source = _source(DOCKER)
     commit, _, dirty = source.commit.partition("-")
     name = "-".join(part for part in (commit[:12], dirty, digest[:8]) if part)

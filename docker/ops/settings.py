@@ -64,6 +64,8 @@ VARIABLES = {
     "MONSITE_LOG_MAX_MB": Variable("10", "1 to 1000", _number(1, 1000)),
     "MONSITE_DISK_FLOOR_MB": Variable("64", "1 to 1000000", _number(1, 1_000_000)),
     "MONSITE_BACKUP_INTERVAL_HOURS": Variable("24", "1 to 744", _number(1, 744)),
+    "MONSITE_DRILL_INTERVAL_HOURS": Variable("168", "1 to 8784", _number(1, 8784)),
+    "MONSITE_DRILL_DEADLINE_S": Variable("120", "1 to 86400", _number(1, 86400)),
     "MONSITE_BACKUP_COMPRESSION": Variable("zstd", "zstd or gzip", _choice("zstd", "gzip")),
     "MONSITE_KEEP_DAILY": Variable("7", "1 to 1000", _number(1, 1000)),
     "MONSITE_KEEP_WEEKLY": Variable("4", "0 to 1000", _number(0, 1000)),

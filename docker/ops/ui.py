@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from ops.errors import StackError
+from ops.progress import Display
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Step:
     """A step under way; whoever takes it may say that it did not go well."""
 
     well: bool = True
+    display: Display | None = None  # None when nothing is to be shown
 
 
 @dataclass
@@ -31,22 +33,33 @@ class Ui:
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
     @contextmanager
-    def step(self, what: str) -> Iterator["Step"]:
+    def step(self, what: str) -> Iterator[Step]:
         """Show that `what` is under way, then how it ended and how long it took. Nothing when quiet."""
-        step = Step()
         if self.quiet:
-            yield step
+            yield Step()
             return
         begun = time.monotonic()
-        with self.err.status(escape(what)):
+        with Display(what, self.err) as display:
+            step = Step(display=display)
             yield step
         mark = "[green]✓[/]" if step.well else "[red]✗[/]"
         self.err.print(f"{mark} {escape(what)}, {time.monotonic() - begun:.1f} s")
 
-    def say(self, text: str) -> None:
-        """Print a line of the result for people; left out when JSON was asked for."""
+    def say(self, *lines: RenderableType) -> None:
+        """Print lines of the result for people; left out when JSON was asked for."""
         if not self.as_json and not self.quiet:
-            self.out.print(text)
+            for line in lines:
+                self.out.print(line)
+
+    def warn(self, text: str) -> None:
+        """Say on stderr what a person must know although the verb goes on."""
+        self.err.print(f"[yellow]{escape(text)}[/]")
+
+    def relay(self, words: str, code: int) -> None:
+        """Pass an error on that another command has put into words."""
+        sys.stderr.write(words)
+        told = dict(line.split(": ", 1) for line in words.splitlines() if line.startswith(("error: ", "hint: ")))
+        self.emit({"outcome": "failure", "code": code, "error": told.get("error"), "hint": told.get("hint")})
 
     def emit(self, document: dict[str, Any]) -> None:
         """Print the result for machines, if that was asked for."""

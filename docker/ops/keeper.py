@@ -1,0 +1,123 @@
+"""The keeper of the snapshots, called in its container: one command, its exit code, its answer."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from ops import claims, health
+from ops.compose import Compose
+from ops.errors import StackError
+from ops.progress import Heard
+from ops.ui import Step
+
+LOOK_EVERY_S = 0.1
+_BLOCK = 64 * 1024
+
+
+def call(
+    compose: Compose, args: Sequence[str], step: Step | None = None, source: Path | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Run one command of the keeper with --json and return its exit code and document.
+
+    `step` shows how far it has come; `source` is a file to feed on stdin. The keeper's words on stderr are
+    passed on as they are. Raises StackError when the stack was never started or the answer is not JSON.
+    """
+    with tempfile.TemporaryFile() as answer:
+        code, words = run(compose, [*args, "--json"], answer, step, source)
+        answer.seek(0)
+        text = answer.read().decode("utf-8", errors="replace")
+    if code and not (text + words).strip():
+        raise StackError(
+            f"the backup service ended with exit code {code} and said nothing",
+            "137 is a kill, most often for memory: ./stack status shows restarts, ./stack logs backup the rest",
+        )
+    try:
+        document: dict[str, Any] = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        raise StackError(
+            f"the backup service answered {text[:200]!r}, expected JSON", "./stack logs backup shows more"
+        ) from None
+    if code and document.get("outcome") in (None, "failure"):
+        sys.stderr.write(words)
+    return code, document
+
+
+def run(
+    compose: Compose, args: Sequence[str], answer: IO[bytes], step: Step | None = None, source: Path | None = None
+) -> tuple[int, str]:
+    """Run one command of the keeper, its stdout into `answer`. Return its exit code and what it said on stderr.
+
+    Where the service does not run, a container of its own is made for the one command. The command has a
+    session of its own and speaks into files: neither Ctrl-C nor the launcher's death reaches the keeper.
+    """
+    display = step.display if step else None
+    argv = [*_door(compose), "python3", "-m", "backup", *args]
+    if display and display.wanted and args[0] in ("now", "verify", "restore", "drill"):
+        argv.append("--progress")
+    words = []
+    with tempfile.TemporaryFile() as told, open(source or os.devnull, "rb") as stdin:  # noqa: PTH123  # devnull is no Path
+        process = subprocess.Popen(
+            argv, stdin=stdin, stdout=answer, stderr=told, env=compose.environment, start_new_session=True
+        )
+        tail = _Tail(told.fileno())
+        ended = False
+        while not ended:
+            ended = _ended(process)
+            for line in tail.lines(last=ended):
+                heard = Heard.parse(line)
+                if heard is None:
+                    words.append(line)
+                elif display:
+                    display.hear(heard)
+    return process.returncode, "".join(line for line in words if not _is_event(line))
+
+
+def _door(compose: Compose) -> list[str]:
+    claims.check_project(compose)
+    state = next(entry for entry in health.states(compose) if entry.service == "backup")
+    if state.status == "running":
+        return ["docker", "exec", "--interactive", compose.container("backup")]
+    if (compose.settings.root / "state" / "releases").is_dir():
+        return [*compose.argv, "run", "--rm", "--no-deps", "--no-TTY", "--interactive", "backup"]
+    raise StackError(
+        f"there is no stack in {compose.settings.root}: it was never started",
+        "./stack up starts one; MONSITE_ROOT names another folder",
+    )
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> bool:
+    try:
+        process.wait(timeout=LOOK_EVERY_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _is_event(line: str) -> bool:
+    """Tell whether a line is one of the keeper's log, which it writes to stderr where it has no container's log."""
+    return line.startswith("{") and '"event"' in line
+
+
+class _Tail:
+    """Reads a file that another process is writing; by position, because the two share the file's offset."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+        self._rest = b""
+
+    def lines(self, *, last: bool) -> list[str]:
+        """Return the lines that have come since, whole; when it is the last look, the unfinished one too."""
+        while block := os.pread(self._descriptor, _BLOCK, self._position):
+            self._position += len(block)
+            self._rest += block
+        *whole, self._rest = self._rest.splitlines(keepends=True) or [b""]
+        if last or self._rest.endswith(b"\n"):
+            whole.append(self._rest)
+            self._rest = b""
+        return [line.decode("utf-8", errors="replace") for line in whole if line]
