@@ -2,11 +2,11 @@
 
 pytest_plugins = (
     "fixtures.pace",
-    "fixtures.options",
     "fixtures.run",
     "fixtures.evidence",
     "fixtures.services",
     "fixtures.stack",
     "fixtures.keeper",
+    "fixtures.options",
     "fixtures.wrong_ways",
 )
