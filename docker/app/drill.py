@@ -12,12 +12,10 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,23 +55,25 @@ class Drill:
     def __init__(self, deadline_s: float, least: str) -> None:
         self._deadline_s = deadline_s
         self._least = LEVELS.index(least)
-        self._life = secrets.token_hex(6)
+        self._life = os.urandom(6).hex()
         self._stopping = False
         self._site: subprocess.Popen[bytes] | None = None
-        self._not_understood = b""
-        self._refused = ""  # the id of a request for which there was no room, said once
+        self._last = ""  # the id of the request that was begun last; none is tried twice
+        self._trouble = ""  # said once, not at every turn
 
     def run(self) -> int:
         """Answer requests until told to stop."""
         for wanted in (signal.SIGTERM, signal.SIGINT):
             signal.signal(wanted, self._stop)
         self._say("started", deadline_s=self._deadline_s)
-        self._settle_former_life()
+        work = self._settle_former_life
         while not self._stopping:
             _beat()
-            asked = self._asked()
-            if asked is not None and asked != _id_in(ANSWER):
-                self._perform(asked)
+            try:
+                work()
+                work = self._look_for_work
+            except OSError as trouble:  # scratch/ is full, read-only or gone: the health check tells, we go on
+                self._complain(str(trouble))
             time.sleep(TURN_S)
         self._say("stopped")
         return 0
@@ -88,32 +88,23 @@ class Drill:
         taken = _id_in(TAKEN)
         if taken is not None and taken == _id_in(REQUEST) and taken != _id_in(ANSWER):
             error = "the service drill ended in the middle of it: killed, or out of memory"
-            with contextlib.suppress(OSError):  # no room: whoever asked sees that nobody touches taken.json
-                _reserve()
-                _publish({**_blank(taken), "error": error})
+            _reserve()
+            _publish({**_blank(taken), "error": error})
             self._say("drill_end", level="error", run=taken, outcome="failure", error=error)
         _clear()
 
-    def _asked(self) -> str | None:
-        """Return the id of the request there is, if any."""
+    def _look_for_work(self) -> None:
         asked = _id_in(REQUEST)
-        if asked is None and (text := _read(REQUEST)) not in (b"", self._not_understood):
-            self._not_understood = text
-            self._say("request_not_understood", level="error", hint="only the keeper writes request.json; ask again")
-        return asked
-
-    def _perform(self, asked: str) -> None:
-        answer = _blank(asked)
-        try:
-            # Room for the answer first: the site may fill the disk, and that is then to be told.
-            _reserve()
-            _write(TAKEN, json.dumps({"id": asked}).encode())
-        except OSError as refused:
-            if self._refused != asked:
-                self._refused = asked
-                self._say("request_not_taken", level="error", run=asked, error=str(refused), hint="free some space")
+        if asked is None and _read(REQUEST):
+            self._complain("request.json is none of the keeper's")
+        if asked in (None, self._last, _id_in(ANSWER)):
             return
+        self._last = asked
+        # Room for the answer first: the site may fill the disk, and that is then to be told.
+        _reserve()
+        _write(TAKEN, json.dumps({"id": asked}).encode())
         self._say("drill_start", run=asked)
+        answer = _blank(asked)
         try:
             self._rehearse(asked, answer)
             answer["outcome"] = "success"
@@ -122,14 +113,19 @@ class Drill:
             _clear()
             return
         except (Failed, OSError) as failed:
-            answer["error"] = str(failed)[:LINE_CHARS]
-        shutil.rmtree(SITE, ignore_errors=True)
+            seen = f"{failed}{_detail(answer['log'])}"[:LINE_CHARS]
+            answer["error"] = "the service drill was stopped in the middle of it" if self._stopping else seen
         _publish(answer)
         _clear()
         well = answer["outcome"] == "success"
         left_out = ("id", "log") if well else ("id",)
         told = {name: value for name, value in answer.items() if name not in left_out}
         self._say("drill_end", level="info" if well else "error", run=asked, **told)
+
+    def _complain(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._say("no_work", level="error", error=trouble, hint="`./stack up` gives scratch/ to 1001; free space")
 
     # --- the site --------------------------------------------------------------------------------
 
@@ -138,7 +134,8 @@ class Drill:
         environment = _prepare()
         began = time.monotonic()
         ends = began + self._deadline_s
-        with tempfile.TemporaryFile(dir=BEAT.parent) as said:  # not in scratch/: a full disk is what it may tell of
+        # Nameless, and not in scratch/: a full disk is what it may tell of.
+        with os.fdopen(os.open(BEAT.parent, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b") as said:
             self._site = subprocess.Popen(
                 [sys.executable, "-m", "app"],
                 stdin=subprocess.DEVNULL,
@@ -169,7 +166,7 @@ class Drill:
             if health is not None:
                 status, body = health[0], _json(health[1])
                 if status == 200:
-                    return int(body["schema"])
+                    return _number(body, "schema")
                 error = body.get("error")
                 seen = f"/api/health answered {status} {error}"
                 if error != OPENING:
@@ -194,7 +191,7 @@ class Drill:
         with contextlib.suppress(FileNotFoundError):
             os.utime(TAKEN)
         if self._stopping:
-            raise Failed("the service drill was stopped in the middle of it")
+            raise Failed
         if _id_in(REQUEST) != asked:
             raise Withdrawn
 
@@ -219,7 +216,7 @@ def _prepare() -> dict[str, str]:
     folders = {name: SITE / name for name in ("uploads", "logs", "status", "state", "secrets")}
     for folder in folders.values():
         folder.mkdir(mode=0o700, parents=True)
-    _write(folders["secrets"] / "write_token", secrets.token_urlsafe(32).encode())
+    _write(folders["secrets"] / "write_token", os.urandom(32).hex().encode())
     return {
         **os.environ,
         **{f"MONSITE_{name.upper()}": str(folder) for name, folder in folders.items()},
@@ -233,7 +230,7 @@ def _walks() -> int:
     answer = ask("/api/walks", ANSWER_WITHIN_S)
     if answer is None or answer[0] != 200:
         raise Failed(f"/api/walks answered {answer[0] if answer else 'nothing'}, though the site calls itself well")
-    return int(_json(answer[1])["total"])
+    return _number(_json(answer[1]), "total")
 
 
 def _json(body: str) -> dict[str, Any]:
@@ -246,10 +243,25 @@ def _json(body: str) -> dict[str, Any]:
     return value
 
 
+def _number(body: dict[str, Any], key: str) -> int:
+    value = body.get(key)
+    if not isinstance(value, int):
+        raise Failed(f"the site answered {key} {value!r}, expected a number")
+    return value
+
+
 def _last_lines(said: IO[bytes]) -> list[str]:
     said.seek(max(0, said.seek(0, os.SEEK_END) - ANSWER_BYTES))
     lines = said.read().decode(errors="replace").splitlines()
     return [line[:LINE_CHARS] for line in lines[-LOG_LINES:]]
+
+
+def _detail(lines: list[str]) -> str:
+    """Find what the site itself says of its trouble; its health shows strangers no more than a word."""
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return f" ({json.loads(line)['detail']})"
+    return ""
 
 
 # --- the files between the keeper and this service -------------------------------------------------
