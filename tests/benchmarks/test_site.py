@@ -7,7 +7,6 @@ whatever else the machine does meets both.
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import tarfile
@@ -24,7 +23,7 @@ from fixtures.client import Client
 from fixtures.contract import Contract
 from fixtures.engine_facts import engine, peek
 from fixtures.evidence import Door
-from fixtures.run import run_folder
+from fixtures.run import publish
 from fixtures.stack import Stack
 from fixtures.wait import wait_for
 from fixtures.walks import new_walk
@@ -37,16 +36,6 @@ ROUNDS = 5
 ROUND_S = 4
 VISITORS = 16
 FOLDERS = ("data", "uploads", "logs", "status", "state", "secrets")
-
-
-def publish(config: pytest.Config, evidence: Door, name: str, figures: dict[str, Any]) -> None:
-    """Leave the figures in the run's folder, with the machine they belong to."""
-    machine = {"system": platform.platform(), "cpus": os.cpu_count()}
-    folder = run_folder(config) / "benchmarks"
-    folder.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine, **figures}, indent=2)
-    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    evidence.saw(f"benchmark {name}", text)
 
 
 def told(burst: Burst) -> dict[str, Any]:
@@ -137,7 +126,7 @@ def test_list_through_the_gate_is_nearly_as_fast(
     share = speed["gate"] / speed["plain"]
     rounds = {name: [told(burst) for burst in several] for name, several in bursts.items()}
     figures = {"share": round(share, 3), "median_per_second": speed, "visitors": VISITORS, "rounds": rounds}
-    publish(pytestconfig, evidence, "list", figures)
+    evidence.saw("benchmark list", publish(pytestconfig, "list", figures))
 
     assert {status for several in bursts.values() for burst in several for status in burst.statuses} == {200}
     assert share >= contract.site.number("list_share")
@@ -160,7 +149,7 @@ def test_many_writers_lose_nothing(
     )
     stored = own_stack.client.get("/api/walks", params={"per_page": 1}).json()["total"]
     figures = {"writers": writers, "each": each, "acknowledged": burst.statuses.get(201, 0), "stored": stored}
-    publish(pytestconfig, evidence, "writers", {**figures, **told(burst)})
+    evidence.saw("benchmark writers", publish(pytestconfig, "writers", {**figures, **told(burst)}))
 
     assert burst.statuses == {201: writers * each}
     assert stored == writers * each
