@@ -1,5 +1,7 @@
 """Answers in words and numbers: how a snapshot is listed, how a restore tells what it did."""
 
+import argparse
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -7,13 +9,20 @@ from typing import Any
 from .repository import Stored
 
 
-def row(stored: Stored, now: datetime) -> dict[str, Any]:
-    """Give what is known of a snapshot."""
+def give(args: argparse.Namespace, machine: Mapping[str, Any], text: str) -> None:
+    """Print an answer: one object for machines, the same in words for people."""
+    print(json.dumps(machine, ensure_ascii=False) if args.json else text)
+
+
+def row(stored: Stored, now: datetime, status: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what is known of a snapshot: by its manifest, and by what was published of later looks at it."""
     known: dict[str, Any] = {
         "name": stored.name,
         "tiers": list(stored.tiers),
         "verified": stored.verified,
         "problem": stored.problem,
+        "checked": (status.get("checked") or {}).get(stored.name),
+        "drill": _newest_drill(stored.name, status),
     }
     made = stored.manifest
     if made is not None:
@@ -32,12 +41,20 @@ def row(stored: Stored, now: datetime) -> dict[str, Any]:
     return known
 
 
+def _newest_drill(name: str, status: Mapping[str, Any]) -> dict[str, Any] | None:
+    for record in reversed(status.get("drills") or []):
+        if record.get("name") == name:
+            return {key: record.get(key) for key in ("at", "outcome", "duration_s")}
+    return None
+
+
 def line(row: dict[str, Any]) -> str:
     """Put one row of the list into words."""
     if "created" not in row:
         return f"{row['name']}  {'+'.join(row['tiers']):<22}  {row['problem']}"
     state = "verified" if row["verified"] else f"NOT VERIFIED {row['problem'] or ''}".strip()
-    marks = "".join([" pinned" if row["pinned"] else "", f" {row['kind']}"])
+    drill = "" if row["drill"] is None else f", drill {'passed' if row['drill']['outcome'] == 'success' else 'FAILED'}"
+    marks = "".join([drill, " pinned" if row["pinned"] else "", f" {row['kind']}"])
     return (
         f"{row['name']}  {'+'.join(row['tiers']):<22}  {row['age_hours']:>8.1f} h  "
         f"{size(row['bytes']):>9}  {row['rows']:>8} rows  {state}{marks}"
@@ -57,6 +74,8 @@ def of_restore(answer: dict[str, Any]) -> str:
     ]
     if answer["lost"] is not None and answer["outcome"] == "restored":
         lines.append(f"replaced: {counts(answer['lost']['rows_now'])}")
+    if answer["migrated"]:
+        lines.append(f"migrated: schema version {answer['migrated']['from']} to {answer['migrated']['to']}")
     if answer["uploads_put_back"]:
         lines.append(f"{answer['uploads_put_back']} uploads put back")
     if answer["uploads_lost"]:

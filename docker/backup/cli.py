@@ -6,7 +6,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-from . import errors, health
+from . import errors, health, progress
 from .errors import DEFECT, BackupError
 from .settings import Settings, from_environment
 
@@ -14,7 +14,8 @@ _CODES = """exit codes:
   0 done            1 failed, or (health) not healthy        2 usage
   3 no such snapshot      4 damaged: refused, nothing changed      5 database missing or unreadable
   6 no space        7 stop the site and run again with --cold; nothing was changed
-  8 the snapshot's schema is newer than the site's       75 busy: something else holds the lock"""
+  8 the snapshot's schema is newer than the site's       75 busy: something else holds the lock
+  9 the site's image does not start on this snapshot, or cannot migrate it; nothing was changed"""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,7 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name: str, text: str, *, json_too: bool = True, clock: bool = False) -> argparse.ArgumentParser:
+    def verb(
+        name: str, text: str, *, json_too: bool = True, clock: bool = False, long: bool = False
+    ) -> argparse.ArgumentParser:
         added = verbs.add_parser(
             name,
             help=text,
@@ -36,26 +39,42 @@ def _parser() -> argparse.ArgumentParser:
         )
         if json_too:
             added.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        if long:
+            added.add_argument("--progress", action="store_true", help="tell on stderr how far it is, as JSON lines")
         if clock:
             added.add_argument("--at", metavar="ISO", type=_moment, help="pretend this is the time; for tests only")
         return added
 
     verb("run", "Take snapshots on schedule until stopped (what the container does).", json_too=False)
     verb("health", "Say whether the backups are well; 0 if so, 1 if not.", json_too=False, clock=True)
-    now = verb("now", "Take a verified snapshot, then rotate.", clock=True)
-    now.add_argument("--pin", action="store_true", help="keep this one until it is removed by hand")
+    now = verb("now", "Take a verified snapshot, then rotate.", clock=True, long=True)
+    now.add_argument("--pin", action="store_true", help="keep this one until `unpin` takes the pin off")
     now.add_argument(
         "--accept-shrink",
         action="store_true",
         help="the database is meant to hold less than half the rows it did: let rotation go on",
     )
-    now.add_argument("--scheduled", action="store_true", help=argparse.SUPPRESS)
-    verb("list", "Show the snapshots there are.")
-    check = verb("verify", "Read every byte of one snapshot, or of all, and mark what is damaged.")
+    verb("list", "Show the snapshots there are.", clock=True)
+    check = verb(
+        "verify", "Read every byte of one snapshot, or of all, and mark what is damaged.", clock=True, long=True
+    )
     check.add_argument("name", nargs="?", metavar="NAME")
+    drill = verb(
+        "drill",
+        "Bring a snapshot back in scratch/ and let the site start on it; the newest verified one without NAME.",
+        clock=True,
+        long=True,
+    )
+    drill.add_argument("name", nargs="?", metavar="NAME")
+    for scheduled in (now, check, drill):
+        scheduled.add_argument("--scheduled", action="store_true", help=argparse.SUPPRESS)
     rotate = verb("rotate", "Promote and drop as the policy says.", clock=True)
     rotate.add_argument("--dry-run", action="store_true", help="only say what would happen, and why")
-    restore = verb("restore", "Verify a snapshot and bring it back: the running site sees old or new.")
+    unpin = verb("unpin", "Take the pin off a snapshot; rotation drops a restore's safety copy then.", clock=True)
+    unpin.add_argument("name", metavar="NAME")
+    restore = verb(
+        "restore", "Verify a snapshot and bring it back: the running site sees old or new.", clock=True, long=True
+    )
     restore.add_argument(
         "source", metavar="SOURCE", help="latest, a name, a path inside the container, or - for bytes on stdin"
     )
@@ -91,9 +110,7 @@ def main(argv: list[str]) -> int:
             return Schedule(settings).run()
         if args.verb == "health":
             return _health(settings, at or datetime.now(UTC))
-        from .commands import VERBS  # here, so that the health check needs none of it
-
-        return VERBS[args.verb](args, settings, at or datetime.now(UTC))
+        return _work(args, settings, at or datetime.now(UTC))
     except BackupError as refused:
         return _fail(args, refused)
     except Exception as defect:
@@ -102,6 +119,18 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("error: interrupted\nhint: nothing half-done is left; run it again", file=sys.stderr)
         return 130
+
+
+def _work(args: argparse.Namespace, settings: Settings, now: datetime) -> int:
+    # Here, so that the health check needs none of it.
+    from .commands import VERBS
+    from .logs import Log, channel
+    from .repository import Repository
+    from .work import Work
+
+    log = Log(channel(own_stdout=getattr(args, "scheduled", False)), settings.log_level)
+    told = progress.on_stderr() if getattr(args, "progress", False) else progress.SILENT
+    return VERBS[args.verb](args, Work(settings, Repository(settings.backups), now, log, told))
 
 
 def _fail(args: argparse.Namespace, refused: BackupError) -> int:

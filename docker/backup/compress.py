@@ -1,25 +1,30 @@
 """Bytes into a payload and back, in one pass, with the digests that prove both ways.
 
-zstd is called as a program with an argument list; gzip is Python's own, so that the image needs no other.
+zstd is called as a program with an argument list and works from file to file; gzip is Python's own, so that the
+image needs no other.
 """
 
+import contextlib
+import functools
 import gzip
 import hashlib
 import os
 import subprocess
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from . import quota
 from .errors import Damaged, NoSpace, writing
+from .progress import Step
 
 ENDINGS = {"zstd": ".db.zst", "gzip": ".db.gz"}
 _BLOCK = 1024 * 1024
 # Each thread of zstd holds some 20 MiB: all cores of a large host would not fit into 128 MiB.
 _MOST_THREADS = 2
 _MOST_DECODER_MIB = 64  # a file brought by hand may ask for a window larger than the container
+_LOOK_EVERY_S = 0.2
 
 
 def blocks(path: Path) -> Iterator[bytes]:
@@ -37,49 +42,77 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def compress(source: Path, target: Path, method: str) -> str:
-    """Compress a file; return the digest of what was read."""
+def compress(source: Path, target: Path, method: str, step: Step) -> None:
+    """Compress a file into a new one that has reached the disk; what came of it is proven elsewhere."""
+    with writing(str(target)), source.open("rb") as plain, target.open("xb") as out:
+        if method == "gzip":
+            _gzip(plain, out, step)
+        else:
+            _zstd(plain, out, step)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _gzip(plain: IO[bytes], out: IO[bytes], step: Step) -> None:
+    with gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as stream:
+        while block := plain.read(_BLOCK):
+            stream.write(block)
+            step.advance(len(block))
+
+
+def _zstd(plain: IO[bytes], out: IO[bytes], step: Step) -> None:
+    """Let zstd read and write the files itself: bytes that pass through here would cost as much as its own work."""
+    threads = min(_MOST_THREADS, int(quota.processors()))
+    # On one processor even the thread that only reads and writes costs a quarter more than it wins.
+    threading = [f"-T{threads}"] if threads > 1 else ["--single-thread", "--no-asyncio"]
+    size = os.fstat(plain.fileno()).st_size
+    argv = ["zstd", "-q", "-3", *threading, f"--stream-size={size}", "-c"]
+    with subprocess.Popen(argv, stdin=plain, stdout=out, stderr=subprocess.PIPE) as zstd:
+        assert zstd.stderr is not None  # noqa: S101 - asked for above
+        code = None
+        while code is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = zstd.wait(timeout=_LOOK_EVERY_S)
+            step.reach(os.lseek(plain.fileno(), 0, os.SEEK_CUR))  # the offset is zstd's as much as ours
+        complaint = zstd.stderr.read().decode(errors="replace").strip()
+    if "No space left" in complaint:
+        raise NoSpace(
+            f"{out.name}: no space left on the file system",
+            "free some space; what was stored before is untouched",
+        )
+    if code != 0:
+        raise Damaged(f"{out.name}: zstd failed: {complaint}", "try again; nothing was published")
+
+
+def prove(payload: Path, file_name: str, raw: Path, step: Step) -> str:
+    """Unpack what was just written beside what it was made of, byte for byte; return the digest of both.
+
+    A compressor, a memory or a disk that errs shows here, not in a year.
+    """
     digest = hashlib.sha256()
-    with writing(str(target)), target.open("xb") as out, _compressor(out, method, source) as sink:
-        for block in blocks(source):
+    with raw.open("rb", buffering=0) as plain:
+        for block in unpack(payload, file_name):
+            if plain.read(len(block)) != block:
+                raise _unequal(file_name)
             digest.update(block)
-            sink.write(block)
-    with target.open("rb") as written:
-        os.fsync(written.fileno())
+            step.advance(len(block))
+        if plain.read(1):
+            raise _unequal(file_name)
     return digest.hexdigest()
 
 
+def _unequal(file_name: str) -> Damaged:
+    return Damaged(
+        f"{file_name}: what was written does not unpack to what was read",
+        "the disk or the memory of this machine errs; nothing was published",
+    )
+
+
+@functools.cache
 def zstd_version() -> str:
     """Return the version of the program, for the manifest."""
     said = subprocess.run(["zstd", "-V"], capture_output=True, text=True, check=True).stdout
     return next((word.strip(",") for word in said.split() if word.startswith("v1.")), said.strip())
-
-
-@contextmanager
-def _compressor(out: IO[bytes], method: str, source: Path) -> Iterator[IO[bytes]]:
-    if method == "gzip":
-        with gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as stream:
-            yield stream  # type: ignore[misc]  # a GzipFile is a binary stream in all but its declared type
-        return
-    threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
-    size = source.stat().st_size
-    argv = ["zstd", "-q", "-3", f"-T{threads}", f"--stream-size={size}", "-c"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE) as zstd:
-        assert zstd.stdin is not None  # noqa: S101 - asked for above
-        assert zstd.stderr is not None  # noqa: S101
-        try:
-            yield zstd.stdin
-            zstd.stdin.close()
-        except BrokenPipeError:
-            pass  # zstd has said why on stderr
-        complaint = zstd.stderr.read().decode(errors="replace").strip()
-        if zstd.wait() != 0:
-            if "No space left" in complaint:
-                raise NoSpace(
-                    f"{out.name}: no space left on the file system",
-                    "free some space; what was stored before is untouched",
-                )
-            raise Damaged(f"{out.name}: zstd failed: {complaint}", "try again; nothing was published")
 
 
 def unpack(source: Path, file_name: str) -> Iterator[bytes]:
@@ -90,6 +123,14 @@ def unpack(source: Path, file_name: str) -> Iterator[bytes]:
         yield from _gunzip(source, file_name)
     else:
         yield from _unzstd(source, file_name)
+
+
+def digest_of_unpacked(payload: Path, file_name: str) -> str:
+    """Return the digest of the database inside a payload, without ever storing it."""
+    digest = hashlib.sha256()
+    for block in unpack(payload, file_name):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _gunzip(source: Path, file_name: str) -> Iterator[bytes]:
@@ -105,7 +146,7 @@ def _unzstd(source: Path, file_name: str) -> Iterator[bytes]:
     argv = ["zstd", "-q", "-d", "-c", f"-M{_MOST_DECODER_MIB}MB"]
     with (
         source.open("rb") as packed,
-        subprocess.Popen(argv, stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as zstd,
+        subprocess.Popen(argv, stdin=packed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as zstd,
     ):
         assert zstd.stdout is not None  # noqa: S101 - asked for above
         assert zstd.stderr is not None  # noqa: S101

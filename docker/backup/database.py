@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import BackupError, Damaged, NoSpace, SourceUnreadable
+from .progress import Step
 
 _HEADER = b"SQLite format 3\x00"
 _BUSY_S = 5.0
@@ -97,7 +98,7 @@ def as_error(wrong: sqlite3.Error, path: Path) -> BackupError:
     )
 
 
-def copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path, step: Step) -> None:
     """Copy a database that is being written to, as it was at one instant.
 
     The read transaction is begun first and held: without it every foreign commit starts the copy anew,
@@ -108,6 +109,7 @@ def copy(source: Path, target: Path) -> None:
 
     def in_time(status: int, remaining: int, total: int) -> None:
         del status
+        step.reach((total - remaining) * page_size, total * page_size)
         if time.monotonic() > end:
             raise SourceUnreadable(
                 f"{source}: copying took more than {_COPY_LIMIT_S:.0f} s, {remaining} of {total} pages were left",
@@ -121,6 +123,7 @@ def copy(source: Path, target: Path) -> None:
     ):
         out.execute("PRAGMA synchronous=OFF")  # nothing in staging outlives a crash
         live.execute("BEGIN")
+        page_size = int(live.execute("PRAGMA page_size").fetchone()[0])
         if live.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
             raise SourceUnreadable(
                 f"{source}: it holds no table at all",
@@ -136,11 +139,19 @@ def settle(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=DELETE")
 
 
-def check(path: Path, subject: str) -> Mapping[str, str]:
-    """Refuse a copy that is not whole; return what was asked and answered."""
+def settle_file(path: Path, subject: str) -> None:
+    """Do that to a file from elsewhere, which may be marked as one with a WAL."""
     try:
         with closing(connect(path, "rw")) as database:
             settle(database)
+    except sqlite3.Error as wrong:
+        raise Damaged(f"{subject}: {wrong}", _DAMAGED_HINT) from wrong
+
+
+def check(path: Path, subject: str) -> Mapping[str, str]:
+    """Refuse a settled copy that is not whole; return what was asked and answered."""
+    try:
+        with closing(connect(path, "ro")) as database:
             database.execute("PRAGMA cell_size_check=ON")
             answers = [" ".join(str(row[0]).split()) for row in database.execute("PRAGMA integrity_check(5)")]
             orphans = len(database.execute("PRAGMA foreign_key_check").fetchmany(5))

@@ -24,6 +24,9 @@ class BackupError(Exception):
         self.hint = hint
         self.known: dict[str, object] = {}  # what was found out before, for --json
 
+    def __str__(self) -> str:
+        return self.message
+
 
 class Usage(BackupError):
     """The command or a setting cannot be understood."""

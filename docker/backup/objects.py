@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .compress import sha256_of
+from .disk import sync_folder
 from .errors import writing
 from .manifest import Upload
-from .repository import Repository, sync_folder
+from .repository import Repository
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 1024 * 1024
@@ -85,6 +86,8 @@ def collect(
     held, missing, added = [], [], False
     for file in files:
         target = repository.objects / file.sha256
+        if _is_doubtful(uploads, file, target) and sha256_of(target) != file.sha256:
+            set_aside(target)
         if not target.exists():
             if not _take(uploads, file, target, repository.staging / f"object.{file.sha256}"):
                 missing.append(file.path)
@@ -94,6 +97,46 @@ def collect(
     if added:
         sync_folder(repository.objects)
     return tuple(held), tuple(missing)
+
+
+def _is_doubtful(uploads: Path, file: Wanted, target: Path) -> bool:
+    """Whether object and upload differ in size: one of them is damaged, and hashing only then costs little."""
+    if not target.exists():
+        return False
+    try:
+        with _opened(uploads, file.path) as source:
+            return os.fstat(source).st_size != target.stat().st_size
+    except OSError:
+        return False  # lost in uploads/, and all the more the object stays
+
+
+def set_aside(path: Path) -> None:
+    """Let a damaged object stand under another name, out of the way of a whole one."""
+    with writing(str(path)):
+        path.rename(path.with_name(f"{path.name}.damaged"))
+        sync_folder(path.parent)
+
+
+def remove_unnamed(repository: Repository) -> int:
+    """Remove the objects that no manifest names; none while a manifest cannot be read."""
+    named: set[str] = set()
+    for stored in repository.all():
+        if stored.manifest is None:
+            return 0
+        named.update(upload.sha256 for upload in stored.manifest.uploads)
+    unnamed = [path for path in repository.objects.iterdir() if path.name.split(".", 1)[0] not in named]
+    with writing(f"objects {repository.objects}"):
+        for path in unnamed:
+            path.unlink()
+    return len(unnamed)
+
+
+def fault_of(repository: Repository, sha256: str) -> str | None:
+    """Read an object and say what is wrong with it, if anything."""
+    path = repository.objects / sha256
+    if not path.is_file():
+        return f"{path} is gone"
+    return None if sha256_of(path) == sha256 else f"{path} is damaged"
 
 
 def _take(uploads: Path, file: Wanted, target: Path, staged: Path) -> bool:
@@ -138,12 +181,6 @@ def absent(uploads: Path, files: Iterable[Wanted]) -> list[Wanted]:
             pass  # gone, a link or unreadable: in each case not what the row names
         found.append(file)
     return found
-
-
-def held(repository: Repository, file: Wanted) -> bool:
-    """Whether the object of a file is there and whole."""
-    path = repository.objects / file.sha256
-    return path.is_file() and sha256_of(path) == file.sha256
 
 
 def put_back(repository: Repository, uploads: Path, files: Iterable[Wanted]) -> int:

@@ -12,11 +12,12 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from . import manifest as manifests
+from .disk import READ_ONLY, link_or_copy, sync_folder, write_synced
 from .errors import BackupError, Busy, Damaged, NoSuchSnapshot, writing
 from .manifest import Manifest
 from .rotation import DAILY, TIERS, TOLERANCE, Snapshot
@@ -24,7 +25,6 @@ from .rotation import DAILY, TIERS, TOLERANCE, Snapshot
 _NAME = re.compile(r"balades_\d{8}_\d{6}")
 _PAYLOAD_ENDINGS = (".db.zst", ".db.gz")
 _PRIVATE_FOLDER = 0o700
-_READ_ONLY = 0o400
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,16 @@ class Repository:
                 wrong = found
         raise wrong or Damaged(f"{stored.name}: no payload", "use another snapshot")
 
+    def copies(self, stored: Stored) -> list[Path]:
+        """Return the payload of every tier, those that are one file under several names only once."""
+        found: dict[tuple[int, int], Path] = {}
+        for tier in stored.tiers:
+            if stored.manifest is not None:
+                path = self._expect_payload(stored.manifest, tier)
+                seen = path.stat()
+                found.setdefault((seen.st_dev, seen.st_ino), path)
+        return list(found.values())
+
     def find(self, given: str) -> Stored:
         """Find a snapshot by its name, with or without an ending or a tier before it."""
         name = given.rsplit("/", 1)[-1]
@@ -171,20 +181,25 @@ class Repository:
         return self.look(name)
 
     def newest(self, now: datetime) -> Stored | None:
-        """Return the newest verified snapshot that is not of the future and not a restore's safety copy.
+        """Return the newest snapshot that counts."""
+        found = max(self._counted(now), key=lambda pair: pair[0], default=None)
+        return None if found is None else found[1]
+
+    def oldest(self, now: datetime) -> datetime | None:
+        """Return when the oldest snapshot that counts was made."""
+        return min((created for created, _ in self._counted(now)), default=None)
+
+    def _counted(self, now: datetime) -> Iterator[tuple[datetime, Stored]]:
+        """Yield the verified snapshots that are not of the future and not a restore's safety copy.
 
         The safety copy is what a restore has just replaced: it must never be what `latest` means.
         """
-        best: Stored | None = None
         for stored in self.all():
             made = stored.manifest
             if made is None or not stored.verified or made.kind == manifests.SAFETY:
                 continue
-            if made.created <= now + TOLERANCE and (
-                best is None or best.manifest is None or made.created > best.manifest.created
-            ):
-                best = stored
-        return best
+            if made.created <= now + TOLERANCE:
+                yield made.created, stored
 
     def for_plan(self) -> list[Snapshot]:
         """Return what rotation may judge; a manifest that cannot be believed has no time, so it stays."""
@@ -195,6 +210,7 @@ class Repository:
                 verified=stored.verified,
                 pinned=stored.manifest.pinned,
                 shrunk=stored.manifest.shrunk,
+                safety=stored.manifest.kind == manifests.SAFETY,
                 tiers=frozenset(stored.tiers),
             )
             for stored in self.all()
@@ -220,7 +236,7 @@ class Repository:
         """Move a finished payload in, then its manifest: the moment from which it exists."""
         with writing(f"snapshot {manifest.name}"):
             staged = self._stage_manifest(manifest, DAILY)
-            payload.chmod(_READ_ONLY)
+            payload.chmod(READ_ONLY)
             payload.rename(self.root / DAILY / manifest.payload)
             sync_folder(self.root / DAILY)
             staged.rename(self._manifest(manifest.name, DAILY))
@@ -228,7 +244,7 @@ class Repository:
 
     def _stage_manifest(self, manifest: Manifest, tier: str) -> Path:
         staged = self.staging / f"{tier}.{manifest.name}.json"
-        write_synced(staged, manifest.to_json().encode(), _READ_ONLY)
+        write_synced(staged, manifest.to_json().encode(), READ_ONLY)
         return staged
 
     def promote(self, name: str, tier: str) -> bool:
@@ -260,73 +276,15 @@ class Repository:
             sync_folder(self.root / tier)
             staged.unlink()
 
-    def mark(self, manifest: Manifest, *, verified: bool) -> None:
-        """Write down what a later verification found, in every tier that has the snapshot."""
+    def rewrite(self, manifest: Manifest) -> None:
+        """Write down what changed of a snapshot, its pin or what a verification found, in every tier that has it."""
         for tier in TIERS:
             if self._manifest(manifest.name, tier).exists():
                 with writing(f"{tier}/{manifest.name}"):
-                    staged = self._stage_manifest(replace(manifest, verified=verified), tier)
+                    staged = self._stage_manifest(manifest, tier)
                     staged.rename(self._manifest(manifest.name, tier))
                     sync_folder(self.root / tier)
-
-    def remove_unnamed_objects(self) -> int:
-        """Remove the uploads' objects that no manifest names; none while a manifest cannot be read."""
-        named: set[str] = set()
-        for stored in self.all():
-            if stored.manifest is None:
-                return 0
-            named.update(upload.sha256 for upload in stored.manifest.uploads)
-        unnamed = [path for path in self.objects.iterdir() if _stem(path.name) not in named]
-        with writing(f"objects {self.objects}"):
-            for path in unnamed:
-                path.unlink()
-        return len(unnamed)
-
-    def set_aside(self, path: Path) -> None:
-        """Let a damaged object stand under another name, out of the way of a whole one."""
-        with writing(str(path)):
-            path.rename(path.with_name(f"{path.name}.damaged"))
-            sync_folder(path.parent)
 
 
 def _stem(file_name: str) -> str:
     return file_name.split(".", 1)[0]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Make the content of a file survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_synced(path: Path, content: bytes, mode: int) -> None:
-    """Write a new file whole, with its mode, and let it reach the disk."""
-    path.unlink(missing_ok=True)
-    with path.open("xb") as file:
-        file.write(content)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def link_or_copy(source: Path, target: Path, *, through: Path) -> None:
-    """Make the same content stand under a second name, by a copy where links are refused."""
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copyfile(source, through)
-        through.chmod(_READ_ONLY)
-        sync_file(through)
-        through.rename(target)

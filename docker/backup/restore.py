@@ -1,47 +1,24 @@
 """Bring a snapshot back: verify, plan, save what is there, exchange, verify.
 
-Hot is the rule: SQLite's own backup writes the whole database in one transaction, so the running site sees the
-old or the new one and is not stopped. Where that cannot work the plan says so before anything is changed, and
-the cold way exchanges the file by rename while the site is stopped. A kill at any moment leaves old or new.
+Hot is the rule: the running site is not stopped. Where that cannot work the plan says so before anything is
+changed, and the cold way is taken while the site is stopped.
 """
 
-import contextlib
-import fcntl
-import shutil
-import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
-from . import database, manifest, objects, snapshot
+from . import database, disk, exchange, manifest, migration, objects, snapshot
 from .database import Description
-from .errors import (
-    BackupError,
-    Busy,
-    ColdNeeded,
-    Damaged,
-    NoSpace,
-    SchemaNewer,
-    SourceUnreadable,
-    writing,
-)
-from .logs import Log
+from .errors import ColdNeeded, Damaged, SchemaNewer, SourceUnreadable
 from .objects import Wanted
-from .repository import Repository, link_or_copy, sync_folder
+from .repository import Repository
 from .settings import DATABASE, Settings
 from .source import Verified
+from .work import Work
 
 HOT, COLD = "hot", "cold"
 KEPT = f"{DATABASE}.backup"
-_DAMAGED_FORMAT = f"{DATABASE}.damaged_%Y%m%d_%H%M%S"
-_BESIDE = ("-wal", "-shm", "-journal")  # what belongs to a database file and must never meet another one
-_WRITE_WAIT_S = 10.0  # longer than any write of the site takes
-_HOT_LIMIT_S = 60.0
-# Where SQLite keeps its locks in a file: whoever is connected in WAL mode holds a shared one in this range.
-_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
 
 @dataclass(frozen=True)
@@ -49,6 +26,7 @@ class Plan:
     """What a restore would do, known before anything is changed."""
 
     verified: Verified
+    migrated: Mapping[str, int] | None  # from which schema version to which, where it was an older one
     mode: str  # HOT or COLD
     cold_because: tuple[str, ...]  # why hot is impossible
     live: Description | None  # None: missing or unreadable
@@ -68,6 +46,7 @@ class Plan:
             "created": created,
             "rows": dict(self.verified.described.rows),
             "user_version": self.verified.described.user_version,
+            "migrated": None if self.migrated is None else dict(self.migrated),
             "lost": lost,
             "live_problem": self.live_problem,
             "cold_because": list(self.cold_because),
@@ -82,30 +61,33 @@ class Done:
 
     safety: str | None  # the pinned snapshot of what was replaced
     kept: str | None  # the file in data/ that holds what was replaced
+    exchange_s: float  # how long the exchange itself took
 
 
-def plan(settings: Settings, repository: Repository, verified: Verified, *, cold: bool, allow_missing: bool) -> Plan:
-    """Refuse what must be refused, and decide between hot and cold; nothing is changed here."""
-    live, problem = _look_at_live(settings.database)
-    reference = _reference(repository, live)
+def plan(work: Work, verified: Verified, *, cold: bool, allow_missing: bool) -> Plan:
+    """Refuse what must be refused, migrate what is older, and decide between hot and cold; nothing is changed here."""
+    live, problem = _look_at_live(work.settings.database)
+    reference = _reference(work.repository, live)
     if verified.source.manifest is None:
         _expect_kinship(verified, reference)
+    version = verified.described.user_version
+    if reference is not None and version > reference.user_version:
+        raise SchemaNewer(
+            f"{verified.source.shown}: its schema is version {version}, the site's is {reference.user_version}",
+            "start the newer site first, then restore; nothing was changed",
+        )
+    migrated = None
+    if reference is not None and version < reference.user_version:
+        verified = migration.migrate(work, verified, live.user_version if live is not None else None)
+        migrated = {"from": version, "to": verified.described.user_version}
     because = [problem] if problem is not None else []
     if live is not None and live.page_size != verified.described.page_size:
         because.append(f"its pages are of {verified.described.page_size} bytes, the live ones of {live.page_size}")
-    if reference is not None:
-        version, theirs = verified.described.user_version, reference.user_version
-        if version > theirs:
-            raise SchemaNewer(
-                f"{verified.source.shown}: its schema is version {version}, the site's is {theirs}",
-                "start the newer site first, then restore; nothing was changed",
-            )
-        if version < theirs:
-            because.append(f"its schema is version {version}, the site's is {theirs}, and it migrates at its start")
-    put_back, lost = _uploads(settings, repository, verified, allow_missing=allow_missing)
-    _expect_room(settings, verified.raw)
+    put_back, lost = _uploads(work, verified, allow_missing=allow_missing)
+    _expect_room(work.settings, verified.raw)
     return Plan(
         verified=verified,
+        migrated=migrated,
         mode=COLD if cold or because else HOT,
         cold_because=tuple(because),
         live=live,
@@ -132,7 +114,7 @@ def _reference(repository: Repository, live: Description | None) -> Description 
     """What the site's schema is: the live database shows it, else the newest snapshot that was ever checked.
 
     The site migrates when it starts, so a live database it has opened is of its own version. Only where there
-    is none does the newest manifest speak, and a restore from it is cold and migrated anyway.
+    is none does the newest manifest speak; what is restored then is migrated at the site's start, if need be.
     """
     if live is not None:
         return live
@@ -157,12 +139,10 @@ def _expect_kinship(verified: Verified, reference: Description | None) -> None:
         raise Damaged(f"{verified.source.shown}: it has none of this site's tables", hint)
 
 
-def _uploads(
-    settings: Settings, repository: Repository, verified: Verified, *, allow_missing: bool
-) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:
+def _uploads(work: Work, verified: Verified, *, allow_missing: bool) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:
     files, refused = objects.wanted(database.upload_paths(verified.raw))
-    absent = objects.absent(settings.uploads, files)
-    put_back = [file for file in absent if objects.held(repository, file)]
+    absent = objects.absent(work.settings.uploads, files)
+    put_back = [file for file in absent if objects.fault_of(work.repository, file.sha256) is None]
     lost = [file.path for file in absent if file not in put_back] + refused
     made = verified.source.manifest
     known = set(made.missing) if made is not None else set()
@@ -180,141 +160,52 @@ def _expect_room(settings: Settings, raw: Path) -> None:
     """Beside the live database go its kept copy and the new one (hot: as a WAL)."""
     live = settings.database
     needed = raw.stat().st_size + (live.stat().st_size if live.exists() else 0)
-    free = shutil.disk_usage(settings.data).free
-    if free < needed:
-        raise NoSpace(
-            f"{settings.data}: {free} bytes are free, this restore needs {needed}",
-            "free some space, then try again; nothing was changed",
-        )
+    disk.expect_room(settings.data, needed, "this restore")
 
 
-def carry_out(settings: Settings, repository: Repository, decided: Plan, now: datetime, log: Log) -> Done:
+def carry_out(work: Work, decided: Plan) -> Done:
     """Do it: save what is there, put uploads back, exchange the database, look again."""
+    live, raw = work.settings.database, decided.verified.raw
+    kept: str | None = f"data/{KEPT}"
     if decided.mode == HOT:
         try:
-            done = _save(settings, repository, now, log)
+            safety: str | None = _save(work)
         except (Damaged, SourceUnreadable) as unsaved:
             raise ColdNeeded(
                 f"{unsaved.message}: it is too damaged for a safety snapshot",
                 "stop the site and run again with --cold: its files are then moved aside as they are",
             ) from unsaved
-        objects.put_back(repository, settings.uploads, decided.put_back)
-        _exchange_hot(settings.database, decided.verified.raw)
     else:
-        _expect_nobody(settings.database)
-        saved = _save_if_whole(settings, repository, decided, now, log)
-        objects.put_back(repository, settings.uploads, decided.put_back)
-        done = _exchange_cold(settings, decided.verified.raw, saved, now)
-    _expect_restored(settings.database, decided.verified.described)
-    return done
+        exchange.expect_nobody(live)
+        safety = _save_if_whole(work, decided)
+    objects.put_back(work.repository, work.settings.uploads, decided.put_back)
+    began = work.elapsed()
+    step = work.progress.begin("exchange", raw.stat().st_size)
+    if decided.mode == HOT:
+        exchange.hot(live, raw, step)
+    else:
+        aside = exchange.cold(live, raw, work.now, saved=safety is not None)
+        if safety is None:
+            kept = f"data/{aside}" if aside is not None else None
+    took = round(work.elapsed() - began, 3)
+    _expect_restored(live, decided.verified.described)
+    return Done(safety=safety, kept=kept, exchange_s=took)
 
 
-def _save(settings: Settings, repository: Repository, now: datetime, log: Log) -> Done:
-    request = snapshot.Request(manifest.SAFETY, pinned=True, keep_raw=settings.data / KEPT)
-    made = snapshot.take(settings, repository, request, now, log)
-    return Done(safety=made.name, kept=f"data/{KEPT}")
+def _save(work: Work) -> str:
+    work.progress.begin("save")
+    request = snapshot.Request(manifest.SAFETY, pinned=True, keep_raw=work.settings.data / KEPT)
+    return snapshot.take(work, request).name
 
 
-def _save_if_whole(settings: Settings, repository: Repository, decided: Plan, now: datetime, log: Log) -> Done | None:
+def _save_if_whole(work: Work, decided: Plan) -> str | None:
     if decided.live is None:
         return None
     try:
-        return _save(settings, repository, now, log)
+        return _save(work)
     except (Damaged, SourceUnreadable) as unsaved:
-        log.event("safety-impossible", level="warning", error=unsaved.message)
+        work.log.event("safety-impossible", level="warning", error=unsaved.message)
         return None
-
-
-def _exchange_hot(live: Path, raw: Path) -> None:
-    end = time.monotonic() + _HOT_LIMIT_S
-
-    def in_time(status: int, remaining: int, total: int) -> None:
-        del remaining, total
-        if status != sqlite3.SQLITE_OK and status != sqlite3.SQLITE_DONE and time.monotonic() > end:
-            raise Busy(
-                f"{live}: the site held its write lock for {_HOT_LIMIT_S:.0f} s",
-                "try again, or stop the site and run again with --cold; nothing was changed",
-            )
-
-    try:
-        with (
-            closing(database.connect(raw, "ro")) as new,
-            closing(database.connect(live, "rw", timeout=_WRITE_WAIT_S)) as old,
-        ):
-            new.backup(old, pages=-1, progress=in_time, sleep=0.05)
-            # Give the disk back what the WAL took; a reader may be in the way, then the site's next
-            # checkpoint does it.
-            with contextlib.suppress(sqlite3.OperationalError):
-                old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    except sqlite3.Error as wrong:
-        raise database.as_error(wrong, live) from wrong
-
-
-def _expect_nobody(live: Path) -> None:
-    """Prove that nobody is connected, even to a file that SQLite itself no longer reads."""
-    if not live.is_file():
-        return
-    with live.open("rb+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
-        except OSError as held:
-            raise _still_connected(live) from held
-
-
-def _still_connected(live: Path) -> BackupError:
-    return Busy(
-        f"{live}: the site is still connected to it",
-        "stop the site (its container `app`), then run again with --cold; nothing was changed",
-    )
-
-
-def _exchange_cold(settings: Settings, raw: Path, saved: Done | None, now: datetime) -> Done:
-    """Rename the new file in; a database that could not be saved as a snapshot is moved aside as it is."""
-    live = settings.database
-    new = live.with_name(f".{DATABASE}.restored")
-    snapshot.keep(raw, new)
-    if saved is not None:
-        with writing(str(live)), _alone(live):
-            new.rename(live)
-        sync_folder(settings.data)
-        return saved
-    _expect_nobody(live)  # asked before too, but copying and checking took their time
-    with writing(str(live)):
-        aside = _free_name(live, now)
-        moved = live.exists()
-        if moved:
-            # The old name goes on standing until the new file takes it.
-            link_or_copy(live, aside, through=live.with_name(f".{aside.name}.part"))
-        for ending in _BESIDE:
-            beside = live.with_name(f"{DATABASE}{ending}")
-            if beside.exists():
-                beside.rename(aside.with_name(f"{aside.name}{ending}"))
-                moved = True
-        sync_folder(settings.data)
-        new.rename(live)
-        sync_folder(settings.data)
-    return Done(safety=None, kept=f"data/{aside.name}" if moved else None)
-
-
-def _free_name(live: Path, now: datetime) -> Path:
-    moment = now
-    while (aside := live.with_name(moment.strftime(_DAMAGED_FORMAT))).exists():
-        moment += timedelta(seconds=1)
-    return aside
-
-
-@contextmanager
-def _alone(live: Path) -> Iterator[None]:
-    """Fold the WAL in, which only succeeds while nobody else is connected, and keep it so."""
-    try:
-        with closing(database.connect(live, "rw", timeout=1.0)) as old:
-            if old.execute("PRAGMA journal_mode=DELETE").fetchone() != ("delete",):
-                raise _still_connected(live)
-            old.execute("BEGIN EXCLUSIVE")
-            yield
-            old.execute("ROLLBACK")
-    except sqlite3.OperationalError as held:
-        raise _still_connected(live) from held
 
 
 def _expect_restored(live: Path, expected: Description) -> None:
@@ -329,4 +220,4 @@ def _expect_restored(live: Path, expected: Description) -> None:
 
 def write_to(verified: Verified, target: Path) -> None:
     """Write the verified database somewhere else, by rename."""
-    snapshot.keep(verified.raw, target)
+    disk.keep(verified.raw, target)

@@ -37,6 +37,7 @@ class Snapshot:
     verified: bool = True
     pinned: bool = False
     shrunk: bool = False  # less than half the rows of the one before it
+    safety: bool = False  # what a restore replaced: pinned until somebody says it is not needed any more
     tiers: frozenset[str] = frozenset({DAILY})
 
 
@@ -60,7 +61,7 @@ def plan(snapshots: Iterable[Snapshot], policy: Policy, now: datetime) -> Plan:
     """Decide for each tier; the newest verified snapshot of a period stands for the period."""
     newest_first = sorted(snapshots, key=lambda s: (s.created, s.name), reverse=True)
     future = {s.name for s in newest_first if s.created > now + TOLERANCE}
-    counted = [s for s in newest_first if s.verified and not s.pinned and s.name not in future]
+    counted = [s for s in newest_first if s.verified and not (s.pinned or s.safety or s.name in future)]
     keep: dict[str, dict[str, list[str]]] = {tier: {} for tier in TIERS}
 
     for place, snapshot in enumerate(counted[: policy.last], start=1):
@@ -104,11 +105,19 @@ def _stays(snapshot: Snapshot, counted: list[Snapshot], future: set[str], policy
         yield "pinned"
     if snapshot.name in future:
         yield "dated in the future: neither counted nor dropped"
-    if not snapshot.verified and len([s for s in counted if s.created > snapshot.created]) < policy.last:
+    if snapshot.safety and not counted:
+        yield "a restore's safety copy: kept while there is no other verified one"
+    if (
+        not snapshot.safety
+        and not snapshot.verified
+        and len([s for s in counted if s.created > snapshot.created]) < policy.last
+    ):
         yield f"not verified: kept until {policy.last} verified ones are newer"
 
 
 def _why_dropped(snapshot: Snapshot, tier: str) -> str:
+    if snapshot.safety:
+        return "a restore's safety copy whose pin was taken off"
     if not snapshot.verified:
         return "not verified, and enough verified ones are newer"
     label, period_of = _PERIODS[tier]
@@ -126,6 +135,8 @@ class Applied:
 
 def apply(decided: Plan, repository: "Repository") -> Applied:
     """Promote first, so that no moment exists in which a kept snapshot is in no tier; then drop."""
+    from . import objects  # here, so that the plan and the health check load none of it
+
     linked = [
         f"{tier}/{name}" for tier in TIERS for name in sorted(decided.keep[tier]) if repository.promote(name, tier)
     ]
@@ -134,5 +145,5 @@ def apply(decided: Plan, repository: "Repository") -> Applied:
         for name in sorted(decided.drop[tier]):
             repository.remove(name, tier)
             dropped.append(f"{tier}/{name}")
-    removed = repository.remove_unnamed_objects() if decided.suspended is None else 0
+    removed = objects.remove_unnamed(repository) if decided.suspended is None else 0
     return Applied(tuple(linked), tuple(dropped), removed)

@@ -1,24 +1,24 @@
-"""Take a snapshot: copy, check, compress, prove, publish.
+"""Take a snapshot: copy, check beside compress, prove, publish.
 
 What is refused on the way leaves nothing behind: the payload gets its final name last but one, the manifest
 last, and until then all of it stands in staging.
 """
 
-import hashlib
-import shutil
 import sqlite3
 import sys
-import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from . import compress, database, manifest, objects
-from .errors import Damaged, NoSpace, writing
-from .logs import Log
+from . import compress, database, disk, manifest, objects, status
+from .database import Description
+from .errors import BackupError, writing
 from .manifest import Manifest
-from .repository import Repository, sync_file
+from .repository import Repository
 from .settings import DATABASE, Settings
+from .work import Work
 
 # The raw copy and its compressed form stand side by side for a while.
 _ROOM = 1.6
@@ -34,69 +34,95 @@ class Request:
     keep_raw: Path | None = None  # leave the uncompressed copy here too, by rename
 
 
-def take(settings: Settings, repository: Repository, request: Request, now: datetime, log: Log) -> Manifest:
+@dataclass(frozen=True)
+class _Examined:
+    """What the copy was found to be."""
+
+    checks: Mapping[str, str]
+    described: Description
+    uploads: list[tuple[object, object]]
+
+
+def take(work: Work, request: Request) -> Manifest:
     """Publish one verified snapshot of the live database; the caller holds the lock."""
-    began = time.monotonic()
+    settings, repository, log = work.settings, work.repository, work.log
     source = settings.database
     database.look_for(source)
     _expect_room(settings, repository)
-    created = _free_second(repository, now)
+    created = _free_second(repository, work.now)
     name = manifest.name_of(created)
     log.event("snapshot-start", snapshot=name, kind=request.kind)
 
+    began = work.elapsed()
     raw = repository.staging / f"{log.run}.db"
-    with writing(f"staging area {repository.staging}"):
-        database.copy(source, raw)
-    subject = f"the copy of {source}"
-    checks = database.check(raw, subject)
-    described = database.describe(raw)
-    files, refused = objects.wanted(database.upload_paths(raw))
-    held, missing = objects.collect(repository, settings.uploads, files)
-
     payload = repository.staging / f"{log.run}.payload"
-    raw_sha256 = compress.compress(raw, payload, settings.compression)
     file_name = f"{name}{compress.ENDINGS[settings.compression]}"
-    _prove(payload, file_name, raw_sha256)
+    with writing(f"staging area {repository.staging}"):
+        database.copy(source, raw, work.progress.begin("copy"))
+    examined, raw_sha256 = _examine_and_compress(work, raw, payload, file_name)
+    files, refused = objects.wanted(examined.uploads)
+    held, missing = objects.collect(repository, settings.uploads, files)
     made = Manifest(
         name=name,
         created=created,
         kind=request.kind,
         pinned=request.pinned,
         verified=True,
-        shrunk=not request.accept_shrink and _is_shrunk(repository, described.total, now),
+        shrunk=not request.accept_shrink and _is_shrunk(work, examined.described.total),
         payload=file_name,
         compression=settings.compression,
         bytes=payload.stat().st_size,
         sha256=compress.sha256_of(payload),
         raw_bytes=raw.stat().st_size,
         raw_sha256=raw_sha256,
-        page_size=described.page_size,
-        user_version=described.user_version,
-        schema_sha256=described.schema_sha256,
-        rows=described.rows,
+        page_size=examined.described.page_size,
+        user_version=examined.described.user_version,
+        schema_sha256=examined.described.schema_sha256,
+        rows=examined.described.rows,
         uploads=held,
         missing=(*missing, *refused),
-        checks={**checks, "unpacked": "equal"},
+        checks={**examined.checks, "unpacked": "equal"},
         tools=_tools(settings),
-        duration_s=round(time.monotonic() - began, 3),
+        duration_s=round(work.elapsed() - began, 3),
         run=log.run,
     )
     if request.keep_raw is not None:
-        keep(raw, request.keep_raw)
+        disk.keep(raw, request.keep_raw)
     repository.publish(payload, made)
     raw.unlink()
     return made
 
 
+def _examine_and_compress(work: Work, raw: Path, payload: Path, file_name: str) -> tuple[_Examined, str]:
+    """Do both side by side, and go on only when both are good.
+
+    When both fail, what is wrong with the copy is what the reader must know: the other is often its
+    consequence, and goes to the log.
+    """
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        examining = beside.submit(_examine, work, raw)
+        try:
+            size = raw.stat().st_size
+            compress.compress(raw, payload, work.settings.compression, work.progress.begin("compress", size))
+            raw_sha256 = compress.prove(payload, file_name, raw, work.progress.begin("prove", size))
+        except BackupError as failed:
+            if examining.exception() is not None:
+                work.log.event("compress-failed", level="error", error=failed.message)
+                examining.result()
+            raise
+        return examining.result(), raw_sha256
+
+
+def _examine(work: Work, raw: Path) -> _Examined:
+    work.progress.begin("check")
+    checks = database.check(raw, f"the copy of {work.settings.database}")
+    return _Examined(checks, database.describe(raw), database.upload_paths(raw))
+
+
 def _expect_room(settings: Settings, repository: Repository) -> None:
     wal = settings.database.with_name(f"{DATABASE}-wal")
     size = settings.database.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
-    needed, free = int(_ROOM * size), shutil.disk_usage(repository.root).free
-    if free < needed:
-        raise NoSpace(
-            f"{repository.root}: {free} bytes are free, a snapshot of {size} bytes needs {needed}",
-            "free some space, or lower MONSITE_KEEP_*; what was stored before is untouched",
-        )
+    disk.expect_room(repository.root, int(_ROOM * size), f"a snapshot of {size} bytes")
 
 
 def _free_second(repository: Repository, now: datetime) -> datetime:
@@ -106,48 +132,20 @@ def _free_second(repository: Repository, now: datetime) -> datetime:
     return created
 
 
-def _prove(payload: Path, file_name: str, raw_sha256: str) -> None:
-    """Unpack what was just written: a compressor or a disk that errs shows here, not in a year."""
-    if digest_of_unpacked(payload, file_name) != raw_sha256:
-        raise Damaged(
-            f"{file_name}: what was written does not unpack to what was read",
-            "the disk or the memory of this machine errs; nothing was published",
-        )
-
-
-def digest_of_unpacked(payload: Path, file_name: str) -> str:
-    """Return the digest of the database inside a payload, without ever storing it."""
-    digest = hashlib.sha256()
-    for block in compress.unpack(payload, file_name):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _is_shrunk(repository: Repository, rows: int, now: datetime) -> bool:
-    """Compare with the newest snapshot that was not itself under suspicion."""
+def _is_shrunk(work: Work, rows: int) -> bool:
+    """Compare with the newest state that was not itself under suspicion: a snapshot, or what a restore put back."""
     before = [
-        stored.manifest
-        for stored in repository.all()
+        (stored.manifest.created, sum(stored.manifest.rows.values()))
+        for stored in work.repository.all()
         if stored.manifest is not None
         and stored.verified
         and not stored.manifest.shrunk
-        and stored.manifest.created <= now
+        and stored.manifest.kind != manifest.SAFETY  # what was replaced is no measure of what replaced it
+        and stored.manifest.created <= work.now
     ]
-    if not before:
-        return False
-    newest = max(before, key=lambda made: made.created)
-    return 2 * rows < sum(newest.rows.values())
-
-
-def keep(source: Path, target: Path) -> None:
-    """Copy a file to another folder so that its name always stands for a whole one."""
-    staged = target.with_name(f".{target.name}.part")
-    with writing(str(target)):
-        staged.unlink(missing_ok=True)
-        shutil.copyfile(source, staged)
-        staged.chmod(0o600)
-        sync_file(staged)
-        staged.rename(target)
+    if (restored := status.last_restore(work.settings)) is not None and restored[0] <= work.now:
+        before.append(restored)
+    return bool(before) and 2 * rows < max(before)[1]
 
 
 def _tools(settings: Settings) -> dict[str, str]:

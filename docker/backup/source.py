@@ -5,18 +5,18 @@ database can show by itself, and said to be unsigned.
 """
 
 import hashlib
-import shutil
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from . import compress, database, manifest
 from .database import Description
-from .errors import Damaged, NoSpace, NoSuchSnapshot, Usage, writing
+from .disk import expect_room
+from .errors import Damaged, NoSuchSnapshot, Usage, writing
 from .manifest import Manifest
-from .repository import Repository
-from .settings import Settings
+from .progress import Step
+from .repository import Repository, Stored
+from .work import Work
 
 LATEST, STDIN = "latest", "-"
 _FORMATS = (".db", ".db.gz", ".db.zst")
@@ -44,25 +44,19 @@ class Verified:
     described: Description
 
 
-def find(
-    settings: Settings,
-    repository: Repository,
-    given: str,
-    file_name: str | None,
-    now: datetime,
-    incoming: IO[bytes],
-) -> Source:
+def find(work: Work, given: str, file_name: str | None, incoming: IO[bytes]) -> Source:
     """Understand SOURCE: latest, a name, a path inside the container, or bytes."""
+    repository = work.repository
     if given == STDIN:
         if not file_name:
             raise Usage("bytes on stdin have no name", "say what they are: --filename balades_….db.zst")
         name = Path(file_name).name
         path = repository.staging / "given"
         with writing(str(path)), path.open("xb") as out:
-            _pour(incoming, out, repository.root, settings.floor_bytes, name)
+            _pour(work, incoming, out, work.progress.begin("read"))
         return _foreign(repository, path, name, shown=name)
     if given == LATEST:
-        stored = repository.newest(now)
+        stored = repository.newest(work.now)
         if stored is None:
             raise NoSuchSnapshot(
                 "there is no verified snapshot", "`./stack backup list` shows what there is; a file can be given too"
@@ -71,6 +65,11 @@ def find(
         return _foreign(repository, path, path.name, shown=given)
     else:
         stored = repository.find(given)
+    return of_stored(repository, stored)
+
+
+def of_stored(repository: Repository, stored: Stored) -> Source:
+    """Find a stored snapshot's payload."""
     made = stored.manifest
     if made is None:
         raise Damaged(f"{stored.name}: {stored.problem}", _REFUSED)
@@ -94,19 +93,21 @@ def _foreign(repository: Repository, path: Path, name: str, *, shown: str) -> So
     return Source(shown, path, name, same[0] if same else None)
 
 
-def verify(settings: Settings, repository: Repository, source: Source) -> Verified:
+def verify(work: Work, source: Source) -> Verified:
     """Unpack into staging and prove it; the message of a refusal names the file and the reason."""
     if source.path.stat().st_size == 0:
         raise Damaged(f"{source.shown}: the file is empty", _REFUSED)
     made = source.manifest
     if made is not None and source.file_name == made.payload and compress.sha256_of(source.path) != made.sha256:
         raise Damaged(f"{source.shown}: its sha256 is not the one in its manifest", _REFUSED)
-    raw = repository.staging / "unpacked.db"
-    digest = _unpack(settings, repository, source, raw)
+    raw = work.repository.staging / "unpacked.db"
+    digest = _unpack(work, source, raw)
     if made is not None and digest != made.raw_sha256:
         raise Damaged(f"{source.shown}: the database inside is not the one its manifest describes", _REFUSED)
     if not database.has_header(raw):
         raise Damaged(f"{source.shown}: what is inside is no SQLite database", _REFUSED)
+    database.settle_file(raw, source.shown)
+    work.progress.begin("check")
     database.check(raw, source.shown)
     described = database.describe(raw)
     if made is not None and (described.user_version, described.schema_sha256, described.rows) != (
@@ -118,9 +119,13 @@ def verify(settings: Settings, repository: Repository, source: Source) -> Verifi
     return Verified(source, raw, described)
 
 
-def _unpack(settings: Settings, repository: Repository, source: Source, raw: Path) -> str:
+def _unpack(work: Work, source: Source, raw: Path) -> str:
     """Write the database out; a file that swells past what is known or past the free space is stopped."""
     most = source.manifest.raw_bytes if source.manifest is not None else None
+    room, floor = work.repository.root, work.settings.floor_bytes
+    if most is not None:
+        expect_room(room, most, f"unpacking {source.shown}")
+    step = work.progress.begin("unpack", most)
     digest, written, looked = hashlib.sha256(), 0, 0
     with writing(str(raw)), raw.open("xb") as out:
         for block in compress.unpack(source.path, source.file_name):
@@ -129,25 +134,19 @@ def _unpack(settings: Settings, repository: Repository, source: Source, raw: Pat
                 raise Damaged(f"{source.shown}: it unpacks to more than the {most} bytes promised", _REFUSED)
             if written - looked >= _LOOK_EVERY:
                 looked = written
-                _expect_floor(repository.root, settings.floor_bytes, source.shown)
+                expect_room(room, floor, f"what remains after unpacking {source.shown}")
             digest.update(block)
             out.write(block)
+            step.reach(written)
     return digest.hexdigest()
 
 
-def _pour(incoming: IO[bytes], out: IO[bytes], folder: Path, floor: int, shown: str) -> None:
+def _pour(work: Work, incoming: IO[bytes], out: IO[bytes], step: Step) -> None:
     looked = written = 0
     while block := incoming.read(_BLOCK):
         written += len(block)
         if written - looked >= _LOOK_EVERY:
             looked = written
-            _expect_floor(folder, floor, shown)
+            expect_room(work.repository.root, work.settings.floor_bytes, "what remains after reading the bytes given")
         out.write(block)
-
-
-def _expect_floor(folder: Path, floor: int, shown: str) -> None:
-    if shutil.disk_usage(folder).free < floor:
-        raise NoSpace(
-            f"{shown}: unpacking it would leave less than {floor // (1024 * 1024)} MiB free",
-            "free some space, then try again; nothing was changed",
-        )
+        step.reach(written)

@@ -7,40 +7,56 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from . import health
-from .errors import writing
-from .repository import Repository, sync_folder, write_synced
+from .disk import sync_folder, write_synced
+from .errors import BackupError, writing
+from .logs import Log
+from .repository import Repository
 from .rotation import TIERS
 from .settings import Settings
 
 SCHEMA = 1
 _INCIDENTS_KEPT = 20
+_DRILLS_KEPT = 20
 _FILE_MODE = 0o644  # the site and the host read it, none of it is secret
 
 
-def publish(
-    settings: Settings,
-    now: datetime,
-    *,
-    last_run: dict[str, Any] | None = None,
-    incident: tuple[str, str] | None = None,
-) -> None:
-    """Write the present state; keep what was known of runs and incidents, and add what is new."""
+@dataclass(frozen=True)
+class News:
+    """What one command adds to what is known; None where it has nothing to say of it."""
+
+    last_run: Mapping[str, Any] | None = None
+    incident: tuple[str, str] | None = None
+    drill: Mapping[str, Any] | None = None
+    verified: Mapping[str, Any] | None = None  # of a verification of everything
+    last_restore: Mapping[str, Any] | None = None
+    checked: Iterable[str] = ()  # the snapshots of which every byte was read
+
+
+NOTHING = News()
+
+
+def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
+    """Write the present state; keep what was known, and add what is new."""
     repository = Repository(settings.backups)
     path = settings.status / health.STATUS_FILE
     with writing(f"status folder {settings.status}"), _alone(settings.status):
         before = health.read_status(settings.status)
-        run = last_run or before.get("last_run")
         incidents = list(before.get("incidents") or [])
-        if incident is not None:
-            incidents = _with(incidents, now, *incident)
-        reasons = health.reasons(settings, now, last_run=run, drill=before.get("drill"))
+        if news.incident is not None:
+            incidents = _with(incidents, now, *news.incident)
+        drills = list(before.get("drills") or [])
+        if news.drill is not None:
+            drills = [*drills, news.drill][-_DRILLS_KEPT:]
+        run, drill = news.last_run or before.get("last_run"), news.drill or before.get("drill")
+        reasons = health.reasons(settings, now, last_run=run, drill=drill)
         content = {
             "schema": SCHEMA,
             "updated": now.isoformat(timespec="seconds"),
@@ -50,14 +66,52 @@ def publish(
             "newest": _newest(repository, now),
             "tiers": {tier: len(list((repository.root / tier).glob("*.json"))) for tier in TIERS},
             "last_run": run,
+            "last_restore": news.last_restore or before.get("last_restore"),
             "incidents": incidents,
-            "drill": before.get("drill"),
+            "drill": drill,
+            "drills": drills,
+            "verified": news.verified or before.get("verified"),
+            "checked": _checked(before, repository, news, now),
             "free_bytes": shutil.disk_usage(repository.root).free,
         }
         staged = path.with_name(f".{path.name}.part")
         write_synced(staged, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(), _FILE_MODE)
         staged.rename(path)
         sync_folder(settings.status)
+
+
+def try_to_publish(settings: Settings, now: datetime, log: Log, news: News = NOTHING) -> None:
+    """Publish where nothing may be said but what went wrong before; that it failed goes to the log."""
+    try:
+        publish(settings, now, news)
+    except (BackupError, OSError) as refused:
+        log.event("status-failed", level="error", error=str(refused))
+
+
+def _checked(before: Mapping[str, Any], repository: Repository, news: News, now: datetime) -> dict[str, str]:
+    """When every byte of each snapshot was last read; of those that are gone nothing is kept."""
+    known = before.get("checked")
+    fresh = dict.fromkeys(news.checked, now.isoformat(timespec="seconds"))
+    there = set(repository.names())
+    return {name: at for name, at in {**(known if isinstance(known, dict) else {}), **fresh}.items() if name in there}
+
+
+def at_of(record: object) -> datetime | None:
+    """Return when a published record was made; None for what is no such record."""
+    try:
+        return datetime.fromisoformat(record["at"]) if isinstance(record, Mapping) else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def last_restore(settings: Settings) -> tuple[datetime, int] | None:
+    """Return when the newest restore ended and how many rows it put back."""
+    record = health.read_status(settings.status).get("last_restore")
+    at = at_of(record)
+    rows = record.get("rows") if isinstance(record, Mapping) else None
+    if at is None or not isinstance(rows, Mapping):
+        return None
+    return at, sum(count for count in rows.values() if isinstance(count, int))
 
 
 @contextmanager

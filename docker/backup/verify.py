@@ -1,12 +1,12 @@
 """Read every byte of what is stored, and write down what is found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from . import compress
+from . import compress, objects
 from .errors import BackupError
-from .logs import Log
+from .progress import Step
 from .repository import Repository, Stored
-from .snapshot import digest_of_unpacked
+from .work import Work
 
 
 @dataclass(frozen=True)
@@ -17,52 +17,62 @@ class Finding:
     reason: str
 
 
-def verify(repository: Repository, names: list[str], log: Log) -> list[Finding]:
+@dataclass(frozen=True)
+class Verification:
+    """What was found, and how much was read for it."""
+
+    findings: tuple[Finding, ...]
+    bytes_read: int
+
+
+def verify(work: Work, names: list[str]) -> Verification:
     """Check payloads and objects; mark the snapshots that are damaged, unmark those that are whole again.
 
     A damaged object is a damaged upload and does not make the database beside it worth less: the object is
     set aside, so that the next snapshot takes a new one from uploads/ if the file there is whole.
     """
-    findings = []
-    named: dict[str, str] = {}  # one object serves many snapshots and is read once
-    for name in names:
-        stored = repository.look(name)
-        reason = _of_snapshot(repository, stored)
-        if stored.manifest is not None:
-            named |= {upload.sha256: upload.path for upload in stored.manifest.uploads}
-            if stored.manifest.verified != (reason is None):
-                repository.mark(stored.manifest, verified=reason is None)
+    repository = work.repository
+    stored = [repository.look(name) for name in names]
+    named = {  # one object serves many snapshots and is read once
+        upload.sha256: upload for one in stored if one.manifest is not None for upload in one.manifest.uploads
+    }
+    sizes = [one.manifest.bytes for one in stored if one.manifest is not None]
+    step = work.progress.begin("read", sum(sizes) + sum(upload.bytes for upload in named.values()))
+    findings, read = [], 0
+    for one in stored:
+        reason, count = _of_snapshot(repository, one, step)
+        read += count
+        if one.manifest is not None and one.manifest.verified != (reason is None):
+            repository.rewrite(replace(one.manifest, verified=reason is None))
         if reason is not None:
-            findings.append(Finding(name, reason))
-        log.event("verified", level="info" if reason is None else "error", snapshot=name, reason=reason)
+            findings.append(Finding(one.name, reason))
+        work.log.event("verified", level="info" if reason is None else "error", snapshot=one.name, reason=reason)
     for sha256, upload in sorted(named.items()):
-        reason = _of_object(repository, sha256)
+        reason = objects.fault_of(repository, sha256)
+        read += upload.bytes
+        step.advance(upload.bytes)
         if reason is not None:
-            findings.append(Finding(f"upload {upload}", reason))
-            log.event("verified", level="error", upload=upload, reason=reason)
-    return findings
+            if (path := repository.objects / sha256).is_file():
+                objects.set_aside(path)
+                reason += ", and set aside"
+            findings.append(Finding(f"upload {upload.path}", reason))
+            work.log.event("verified", level="error", upload=upload.path, reason=reason)
+    return Verification(tuple(findings), read)
 
 
-def _of_snapshot(repository: Repository, stored: Stored) -> str | None:
+def _of_snapshot(repository: Repository, stored: Stored, step: Step) -> tuple[str | None, int]:
+    manifest, read = stored.manifest, 0
+    if manifest is None:
+        return stored.problem, read
     try:
-        payload = repository.payload(stored)
-        manifest = stored.manifest
-        if manifest is None:
-            return stored.problem
-        if compress.sha256_of(payload) != manifest.sha256:
-            return f"{payload}: its sha256 is not the one in its manifest"
-        if digest_of_unpacked(payload, manifest.payload) != manifest.raw_sha256:
-            return f"{payload}: it does not unpack to the database that was checked"
+        for payload in repository.copies(stored):
+            digest = compress.sha256_of(payload)
+            read += manifest.bytes
+            step.advance(manifest.bytes)
+            if digest != manifest.sha256:
+                return f"{payload}: its sha256 is not the one in its manifest", read
+            if compress.digest_of_unpacked(payload, manifest.payload) != manifest.raw_sha256:
+                return f"{payload}: it does not unpack to the database that was checked", read
     except BackupError as wrong:
-        return wrong.message
-    return None
-
-
-def _of_object(repository: Repository, sha256: str) -> str | None:
-    path = repository.objects / sha256
-    if not path.is_file():
-        return f"{path} is gone"
-    if compress.sha256_of(path) != sha256:
-        repository.set_aside(path)
-        return f"{path} is damaged, and set aside"
-    return None
+        return wrong.message, read
+    return None, read

@@ -1,0 +1,70 @@
+"""Files that survive a power cut: written whole, named last; and whether there is room for them."""
+
+import os
+import shutil
+from pathlib import Path
+
+from .errors import NoSpace, writing
+
+READ_ONLY = 0o400
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, content: bytes, mode: int) -> None:
+    """Write a new file whole, with its mode, and let it reach the disk."""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def link_or_copy(source: Path, target: Path, *, through: Path) -> None:
+    """Make the same content stand under a second name, by a copy where links are refused."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, through)
+        through.chmod(READ_ONLY)
+        sync_file(through)
+        through.rename(target)
+
+
+def keep(source: Path, target: Path) -> None:
+    """Copy a file to another folder so that its name always stands for a whole one."""
+    staged = target.with_name(f".{target.name}.part")
+    with writing(str(target)):
+        staged.unlink(missing_ok=True)
+        shutil.copyfile(source, staged)
+        staged.chmod(0o600)
+        sync_file(staged)
+        staged.rename(target)
+
+
+def expect_room(folder: Path, needed: int, purpose: str) -> None:
+    """Refuse early what would end in a full disk."""
+    with writing(str(folder)):
+        free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise NoSpace(
+            f"{folder}: {free} bytes are free, {purpose} needs about {needed}",
+            "free some space, or lower MONSITE_KEEP_*; what was stored before is untouched",
+        )
