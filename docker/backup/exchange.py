@@ -28,8 +28,11 @@ _PAGES_A_STEP = 4096  # 16 MiB: all of them in one transaction, yet there is som
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
 
-def hot(live: Path, raw: Path, step: Step) -> None:
-    """Write a whole database into the one that the running site has open, as one transaction of its own."""
+def hot(live: Path, raw: Path, step: Step) -> float:
+    """Write a whole database into the one that the running site has open, as one transaction of its own.
+
+    Returns the seconds until the site saw it.
+    """
     end = time.monotonic() + _HOT_LIMIT_S
 
     def in_time(status: int, remaining: int, total: int) -> None:
@@ -50,8 +53,11 @@ def hot(live: Path, raw: Path, step: Step) -> None:
             # power cut leaves old or new, each whole; which of them is settled below, before anybody is told.
             old.execute("PRAGMA synchronous=NORMAL")
             old.execute("PRAGMA wal_autocheckpoint=0")
+            began = time.monotonic()
             new.backup(old, pages=_PAGES_A_STEP, progress=in_time, sleep=0.05)
+            took = time.monotonic() - began
             _settle(live, old)
+            return took
     except sqlite3.Error as wrong:
         raise database.as_error(wrong, live) from wrong
 

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from . import manifest as manifests
@@ -25,6 +25,7 @@ from .rotation import DAILY, TIERS, TOLERANCE, Snapshot
 _NAME = re.compile(r"balades_\d{8}_\d{6}")
 _PAYLOAD_ENDINGS = (".db.zst", ".db.gz")
 _PRIVATE_FOLDER = 0o700
+_HOLDER_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Repository:
     # -- one at a time ---------------------------------------------------------------------------
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, verb: str) -> Iterator[None]:
         """Hold the only lock, with an empty staging area; a killed holder frees it by dying."""
         with writing(f"backups folder {self.root}"):
             for folder in (self.root, self.staging, self.objects, *(self.root / tier for tier in TIERS)):
@@ -63,10 +64,14 @@ class Repository:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as held:
+                holder = os.pread(descriptor, _HOLDER_BYTES, 0).decode(errors="replace").strip()
                 raise Busy(
-                    f"{self.root}: another backup or restore is running",
+                    f"{self.root}: {holder or 'another command'} is at work",
                     "wait until it has ended, then try again",
                 ) from held
+            with writing(f"backups folder {self.root}"):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"`{verb}` since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode(), 0)
             self.clear_staging()
             try:
                 yield

@@ -61,7 +61,7 @@ class Done:
 
     safety: str | None  # the pinned snapshot of what was replaced
     kept: str | None  # the file in data/ that holds what was replaced
-    exchange_s: float  # how long the exchange itself took
+    exchange_s: float  # how long it took until the new database was the live one
 
 
 def plan(work: Work, verified: Verified, *, cold: bool, allow_missing: bool) -> Plan:
@@ -179,17 +179,17 @@ def carry_out(work: Work, decided: Plan) -> Done:
         exchange.expect_nobody(live)
         safety = _save_if_whole(work, decided)
     objects.put_back(work.repository, work.settings.uploads, decided.put_back)
-    began = work.elapsed()
     step = work.progress.begin("exchange", raw.stat().st_size)
     if decided.mode == HOT:
-        exchange.hot(live, raw, step)
+        took = exchange.hot(live, raw, step)
     else:
+        began = work.elapsed()
         aside = exchange.cold(live, raw, work.now, saved=safety is not None)
         if safety is None:
             kept = f"data/{aside}" if aside is not None else None
-    took = round(work.elapsed() - began, 3)
+        took = work.elapsed() - began
     _expect_restored(live, decided.verified.described)
-    return Done(safety=safety, kept=kept, exchange_s=took)
+    return Done(safety=safety, kept=kept, exchange_s=round(took, 3))
 
 
 def _save(work: Work) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from . import database, errors, health, status
+from . import database, errors, health, rehearsal, status
 from .logs import Log, channel
 from .repository import Repository
 from .rotation import TOLERANCE
@@ -51,7 +51,7 @@ def proof_due(last: object, oldest: datetime | None, interval: timedelta, now: d
         return None
     at = status.at_of(last)
     if at is None or at > now + TOLERANCE:
-        return oldest + _FIRST_PROOF
+        return oldest + min(_FIRST_PROOF, interval)
     return now if isinstance(last, dict) and last.get("outcome") == "failure" else at + interval
 
 
@@ -158,7 +158,8 @@ class Schedule:
         _kill_group(run.pid)
         run.wait()
         try:
-            with self.repository.locked():
+            with self.repository.locked("schedule"):
+                rehearsal.clear(self.settings)  # or the service drill goes on with what nobody waits for
                 self.log.event("aborted", reason="asked to stop")
         except errors.BackupError as refused:
             self.log.event("aborted", reason="asked to stop", left=refused.message)

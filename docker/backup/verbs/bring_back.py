@@ -21,7 +21,7 @@ def bring_back(args: argparse.Namespace, work: Work) -> int:
     log, settings = work.log, work.settings
     log.event("restore-start", source=args.source, cold=args.cold, dry_run=args.dry_run)
     try:
-        with work.repository.locked():
+        with work.repository.locked(args.verb):
             answer, text = _locked(args, work)
     except Exception as failed:
         expected = isinstance(failed, _ASKED_WRONGLY)

@@ -16,10 +16,9 @@ def now(args: argparse.Namespace, work: Work) -> int:
     started = work.now.isoformat(timespec="seconds")
     run = {"outcome": "failure", "started": started, "finished": started, "error": None, "hint": None}
     try:
-        with repository.locked():
+        with repository.locked(args.verb):
             made = snapshot.take(work, snapshot.Request(kind, pinned=args.pin, accept_shrink=args.accept_shrink))
-            decided = rotation.plan(repository.for_plan(), settings.policy, work.now)
-            applied = rotation.apply(decided, repository)
+            decided, applied = _rotate(work, made)
     except errors.Busy:
         log.event("snapshot-end", outcome="busy", level="warning")
         raise
@@ -51,6 +50,15 @@ def now(args: argparse.Namespace, work: Work) -> int:
     if not args.scheduled:
         answers.give(args, answer, _text(made, decided.suspended))
     return errors.OK
+
+
+def _rotate(work: Work, made: manifest.Manifest) -> tuple[rotation.Plan, rotation.Applied]:
+    try:
+        decided = rotation.plan(work.repository.for_plan(), work.settings.policy, work.now)
+        return decided, rotation.apply(decided, work.repository)
+    except BackupError as failed:
+        failed.message = f"{made.name} was taken and is verified, but the rotation after it failed: {failed.message}"
+        raise
 
 
 def _text(made: manifest.Manifest, suspended: str | None) -> str:

@@ -15,7 +15,7 @@ _NO_DRILL = (errors.Usage, errors.NoSuchSnapshot, errors.Busy)
 def verify_all(args: argparse.Namespace, work: Work) -> int:
     """Read every byte of one snapshot or of all."""
     repository = work.repository
-    with repository.locked():
+    with repository.locked(args.verb):
         names = [repository.find(args.name).name] if args.name else repository.names()
         if not names:
             raise errors.NoSuchSnapshot(f"{repository.root}: there is no snapshot", "take one: `./stack backup now`")
@@ -60,7 +60,7 @@ def rehearse(args: argparse.Namespace, work: Work) -> int:
         "rows": None,
     }
     try:
-        with work.repository.locked():
+        with work.repository.locked(args.verb):
             stored = drill.choose(work, args.name)
             record["name"] = stored.name
             work.log.event("drill-start", snapshot=stored.name)

@@ -21,7 +21,7 @@ def show(args: argparse.Namespace, work: Work) -> int:
 def rotate(args: argparse.Namespace, work: Work) -> int:
     """Do what the policy asks for, or only say it."""
     repository = work.repository
-    with repository.locked():
+    with repository.locked(args.verb):
         decided = rotation.plan(repository.for_plan(), work.settings.policy, work.now)
         applied = None if args.dry_run else rotation.apply(decided, repository)
     if applied is not None:
@@ -52,7 +52,7 @@ def rotate(args: argparse.Namespace, work: Work) -> int:
 def unpin(args: argparse.Namespace, work: Work) -> int:
     """Take the pin off, so that rotation may judge the snapshot like any other."""
     repository = work.repository
-    with repository.locked():
+    with repository.locked(args.verb):
         stored = repository.find(args.name)
         made = stored.manifest
         if made is None:
