@@ -88,6 +88,9 @@ def status(compose: Compose, ui: Ui) -> int:
     if not ui.as_json and not ui.quiet:
         ui.out.print(table)
     ui.say(f"site      {compose.settings.url}  [{GOOD if answer == 'healthy' else BAD}]{answer}[/]")
+    next_step = health.NEXT_STEP.get(answer)
+    if next_step:
+        ui.say(f"do        {next_step}")
     newest = keeper.get("newest") if keeper else None
     ui.say(f"snapshot  {newest['name']}, {words.age(newest['created'])} old" if newest else "snapshot  none known")
     ui.say(*_tell_of_backups(keeper))
@@ -97,6 +100,7 @@ def status(compose: Compose, ui: Ui) -> int:
             "url": compose.settings.url,
             "well": well,
             "site": answer,
+            "next_step": next_step,
             "services": [asdict(state) for state in states],
             "backup": keeper,
         }

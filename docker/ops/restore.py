@@ -61,7 +61,8 @@ def _bring_back(compose: Compose, ui: Ui, site: Site, source: Source, *, cold: b
         if code != Exit.OK:
             return code, document
     else:
-        code, document = _ask(compose, ui, "Verify the snapshot and restore it into the live database", source)
+        what = "Verify the snapshot and restore it, if the running site can take it"
+        code, document = _ask(compose, ui, what, source)
         if code != Exit.COLD_NEEDED:
             return code, document
         ui.say(f"The running site cannot take it: {', '.join(document.get('cold_because') or ['see above'])}")
@@ -72,7 +73,7 @@ def _bring_back(compose: Compose, ui: Ui, site: Site, source: Source, *, cold: b
 def _ask(compose: Compose, ui: Ui, what: str, source: Source, *flags: str) -> Answer:
     with ui.step(what) as step:
         code, document = keeper.call(compose, ["restore", *source.args, *flags], step, source.file)
-        step.well = code == Exit.OK
+        step.well = code in (Exit.OK, Exit.COLD_NEEDED)
     return code, document
 
 

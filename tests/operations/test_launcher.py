@@ -16,6 +16,7 @@ import requests
 
 from fixtures import homes
 from fixtures.evidence import Completed, Door, run_quietly
+from fixtures.launches import pretend_docker
 from fixtures.run import CHECKOUT
 from fixtures.stack import LAUNCHER, Stack
 
@@ -41,14 +42,6 @@ def complaint(done: Completed) -> str:
 def fake_docker(tmp_path: Path) -> Path:
     """A folder that goes first on PATH; the test puts its own `docker` there."""
     return tmp_path
-
-
-def pretend(folder: Path, script: str) -> dict[str, str]:
-    """Put a `docker` into a folder, and give the environment in which it is found first."""
-    fake = folder / "docker"
-    fake.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    fake.chmod(0o755)
-    return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 # -- what it says of itself
@@ -261,7 +254,7 @@ def without_override(argv: list[str], environment: dict[str, str]) -> Completed:
 
 def test_old_engine_is_refused(idle_stack: Stack, fake_docker: Path) -> None:
     """An engine that is too old is refused with its version and the one that is needed."""
-    done = idle_stack.run("up", expect=FAILED, env=pretend(fake_docker, """echo '{"Version": "19.03.15"}'"""))
+    done = idle_stack.run("up", expect=FAILED, env=pretend_docker(fake_docker, """echo '{"Version": "19.03.15"}'"""))
 
     assert "19.03.15" in complaint(done)
     assert "20.10 or newer" in complaint(done)
@@ -272,7 +265,7 @@ def test_old_compose_is_passed_over(idle_stack: Stack, fake_docker: Path) -> Non
     real = shutil.which("docker")
     old = f'case "$1" in compose) echo 2.10.0 ;; *) exec {real} "$@" ;; esac'
 
-    told = idle_stack.run("doctor", "--json", expect=None, env=pretend(fake_docker, old)).json()
+    told = idle_stack.run("doctor", "--json", expect=None, env=pretend_docker(fake_docker, old)).json()
 
     (compose,) = [one for one in told["findings"] if one["what"].startswith("Compose")]
     assert compose["well"]
