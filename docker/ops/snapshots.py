@@ -13,7 +13,10 @@ from rich.text import Text
 from ops import chart, words
 
 TIERS = ("daily", "weekly", "monthly")
-LEGEND = "tier: d daily, w weekly, m monthly · verified: when every byte was last read · * pinned: kept until unpinned"
+LEGEND = (
+    "tier: d daily, w weekly, m monthly      verified: when every byte was last read",
+    "drill: when the site last started on it   * pinned: kept until it is unpinned",
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def view(snapshots: Sequence[Snapshot], strays: Sequence[str]) -> list[Renderabl
     lost = [f"[red]{escape(stray)} has no manifest: not counted, not touched[/]" for stray in strays]
     marks = {tier: [mark for one in snapshots if tier in one.tiers and (mark := one.mark(now))] for tier in TIERS}
     drawn = [Text(line) for line in ["", *chart.draw(marks)]]
-    return [_table(snapshots, now), f"[dim]{LEGEND}[/]", *ill, *lost, *drawn]
+    return [_table(snapshots, now), *(f"[dim]{line}[/]" for line in LEGEND), *ill, *lost, *drawn]
 
 
 def _table(snapshots: Sequence[Snapshot], now: datetime) -> Table:

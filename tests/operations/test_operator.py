@@ -1,10 +1,12 @@
-"""Who may run the stack: root, and a member of the group that owns the engine's socket, who is nobody else.
+"""Who runs the stack: root, a member of the group that owns the engine's socket, and somebody woken at three.
 
 Root's own checkout and Python may lie where nobody else may look, so the operator gets a copy of what the
 launcher needs, on the system's Python.
 """
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from fixtures import homes
 from fixtures.evidence import Completed, door
 from fixtures.run import CHECKOUT
 from fixtures.stack import Stack, own_lifetime
+from fixtures.wait import wait_for
 
 SOCKET = Path("/var/run/docker.sock")
 LAUNCHER_PACKAGES = (
@@ -81,3 +84,50 @@ def test_member_of_the_docker_group_runs_and_restores_a_stack(operators_stack: S
 
     assert {argv: done.told() for argv, done in ended.items() if done.code != 0} == {}
     assert len(ended["backup", "list", "--json"].json()["snapshots"]) >= len(["scheduled", "by hand", "safety"])
+
+
+@pytest.mark.promise("at three in the morning one command brings the site back")
+def test_three_in_the_morning(own_stack: Stack) -> None:
+    """Whoever only does what the text says gets from a lost database to the promised walks, and learns the loss."""
+    promised = own_stack.write_walks(3)
+    name = own_stack.take_snapshot()
+    own_stack.write_walks(2)
+    own_stack.lose_database()
+    wait_for("the site to miss its database", lambda: not own_stack.is_ready(), own_stack.contract.recovery.ready_s)
+
+    told = own_stack.run("status", expect=None)
+    advice = typed_out(told.stdout, r"^do +")
+    done = own_stack.run(*advice)
+    afterwards = own_stack.run("status")
+
+    words = " ".join(done.stdout.split())
+    assert told.code != 0
+    assert advice == ["restore", "latest"]
+    assert own_stack.read_walks() == promised
+    assert f"Restored {name}, made " in words
+    assert re.search(r"Lost: what was written in the \d+ s from \S+ \S+\+00:00 to \S+ \S+\+00:00", words) is not None
+    assert "There was no former database file to keep." in words
+    assert re.search(r"It took \d+\.\d s", words) is not None
+    assert "do  " not in afterwards.stdout
+
+
+@pytest.mark.promise("at three in the morning one command brings the site back")
+def test_wrong_restore_is_undone_by_its_own_text(own_stack: Stack) -> None:
+    """After a restore that was a mistake, the safety copy that its text names brings all back, and can be let go."""
+    own_stack.write_walks(1)
+    own_stack.take_snapshot()
+    everything = [*own_stack.read_walks(), *own_stack.write_walks(2)]
+    mistake = own_stack.run("restore", "latest")
+    assert own_stack.read_walks() != everything, "the mistake must be real, or undoing it proves nothing"
+
+    (safety,) = re.findall(r"kept as snapshot (\S+), pinned", " ".join(mistake.stdout.split()))
+    own_stack.run("restore", safety)
+    own_stack.run("backup", "unpin", safety)
+
+    assert own_stack.read_walks() == everything
+
+
+def typed_out(text: str, before: str) -> list[str]:
+    """Give the arguments of the command that a text tells to type."""
+    (command,) = re.findall(rf"{before}\./stack ((?:[a-z]+ ?)+?)(?= brings| gives|$)", text, re.MULTILINE)
+    return shlex.split(command)

@@ -54,3 +54,13 @@ def test_write_example_of_the_readme_creates_a_walk(stack: Stack) -> None:
 
     assert answer.status_code == requests.codes.created
     assert json.loads(body).items() <= answer.json().items()
+
+
+def test_list_example_of_the_readme_is_what_the_command_prints(stack: Stack) -> None:
+    """The head, the legends and the axis of the README's `backup list` are, letter by letter, those of the command."""
+    (example,) = [block for block in blocks("console") if block.startswith("$ ./stack backup list\n")]
+    shown, printed = example.splitlines()[1:], stack.run("backup", "list").stdout
+    fixed = [line for line in shown if line and not line.startswith(("balades_", "daily", "weekly", "monthly"))]
+
+    assert len(fixed) >= len({"head", "tier", "drill", "axis", "labels", "marks"})
+    assert [line for line in fixed if line not in {told.rstrip() for told in printed.splitlines()}] == []
