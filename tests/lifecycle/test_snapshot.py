@@ -86,17 +86,6 @@ def test_snapshots_under_writes_are_consistent(module_stack: Stack, contract: Co
     assert [name for name, before in known.items() if rows[name] < before] == []
 
 
-@pytest.mark.control("BAK-03")
-def test_snapshots_hold_whole_transactions(keeper: Keeper, contract: Contract) -> None:
-    """Each of 20 snapshots taken under hundreds of commits a second holds whole transactions only, and no gap."""
-    told = keeper.python("ledger", str(contract.backup.whole("ledger_snapshots")), within=90)
-
-    assert told["snapshots"] == contract.backup.whole("ledger_snapshots")
-    assert told["commits_per_s"] >= contract.backup.whole("ledger_commits_per_s")
-    assert told["grown"] == sorted(set(told["grown"])), "each must hold more than the one before"
-    assert told["faults"] == {}
-
-
 @pytest.mark.control("BAK-07")
 @pytest.mark.parametrize(("injury", "code"), REFUSALS, ids=[injury for injury, _ in REFUSALS])
 def test_damaged_source_is_refused(keeper: Keeper, injury: str, code: int) -> None:
@@ -160,21 +149,3 @@ def test_only_one_backup_at_a_time(contract: Contract, images: dict[str, str]) -
         assert {one["code"] for one in losers} == {promised.whole("busy")}
         assert max(one["took_s"] for one in losers) <= promised.whole("refused_within_s")
         assert len(keeper.look().names("daily")) == 1
-
-
-@pytest.mark.control("BAK-04")
-def test_killed_runs_publish_nothing_broken(contract: Contract, images: dict[str, str], evidence: Door) -> None:
-    """Snapshots killed with -9 at random instants leave nothing broken under a final name; the next run tidies up."""
-    promised = contract.backup
-    with lend(images["backup"], backups_mib=promised.whole("scratch_mib")) as keeper:
-        keeper.python("make_database", str(promised.whole("kill_bytes")))
-        ended = keeper.python("kill", str(promised.whole("seed")), str(promised.whole("kills")), within=90)
-        shelf = keeper.look()
-        keeper.backup("now")
-        tidy = keeper.look()
-        evidence.saw("kills", f"{ended}; {len(shelf.snapshots)} snapshots stand afterwards")
-
-        assert ended["killed"] == promised.whole("kills"), "the runs must really have been killed"
-        assert shelf.faults() == []
-        assert tidy.faults() == []
-        assert [path for path in tidy.files if path.startswith(".staging/")] == []
