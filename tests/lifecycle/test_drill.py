@@ -204,11 +204,11 @@ def test_frozen_service_is_seen(drilled: Stack, contract: Contract) -> None:
 def test_second_drill_is_refused(drilled: Stack, contract: Contract) -> None:
     """While a drill is under way another one is refused as busy, and does not disturb it."""
     with held_drill(drilled) as ending:
-        second = drill(drilled, expect=contract.drill.whole("busy"))
+        second = drilled.run("backup", "drill", "--json", expect=contract.drill.whole("busy"))
         undisturbed = not ending.done()
         ending.result()
 
-    assert (second["outcome"], undisturbed) == ("failure", True)
+    assert (answer_of(second)["outcome"], undisturbed) == ("failure", True)
     assert drill(drilled)["outcome"] == "success"
 
 
