@@ -18,6 +18,7 @@ from fixtures.snapshots import (
     flip_bit,
     flip_stored_bit,
     other_database,
+    refused_and_unharmed,
     send_picture,
     with_pragma,
 )
@@ -153,7 +154,7 @@ def test_bad_file_is_refused(
     file = tmp_path / name
     file.write_bytes(made(whole))
 
-    refused_and_unharmed(module_stack, str(file), CONTRACT.backup.whole(code), (name, reason))
+    refused_and_unharmed(module_stack, "restore", str(file), code=CONTRACT.backup.whole(code), words=(name, reason))
 
 
 @pytest.mark.control("RST-03")
@@ -162,23 +163,10 @@ def test_damaged_snapshot_is_refused(module_stack: Stack) -> None:
     name = module_stack.take_snapshot()
     flip_stored_bit(module_stack, name)
 
-    refused_and_unharmed(module_stack, name, CONTRACT.backup.whole("damaged"), (name, "sha256"))
+    refused_and_unharmed(module_stack, "restore", name, code=CONTRACT.backup.whole("damaged"), words=(name, "sha256"))
 
     flip_stored_bit(module_stack, name)
     assert module_stack.restore(name)["source"] == name, "whole again, it is accepted: the bit was the reason"
-
-
-def refused_and_unharmed(stack: Stack, source: str, code: int, words: tuple[str, ...]) -> None:
-    """Try a restore that must be refused while visitors read; look around afterwards."""
-    before, containers = canonical(stack), stack.identity()
-    with readers(stack, count=1) as statuses:
-        refused = stack.run("restore", source, "--json", expect=code)
-
-    assert [word for word in words if word not in refused.stderr] == []
-    assert "hint: " in refused.stderr
-    assert canonical(stack) == before
-    assert set(statuses) == {200}, "the site must have answered throughout"
-    assert stack.identity() == containers
 
 
 @pytest.mark.promise("a database that cannot be read any more is replaced, and its files are kept")

@@ -1,0 +1,89 @@
+"""A disk that is full or forbidden at the worst moment: nothing half-done stands, and what stood still does."""
+
+import pytest
+
+from fixtures.beside import beside, told
+from fixtures.contract import Contract
+from fixtures.services import CONTRACT
+from fixtures.snapshots import canonical, refused_and_unharmed, shelf_of
+from fixtures.stack import Stack
+from fixtures.wrong_ways import LIVE, lend_bench
+
+
+@pytest.mark.control("BAK-07")
+def test_disk_full_at_publishing_publishes_nothing(images: dict[str, str], contract: Contract) -> None:
+    """With room for one file more at each try, every run but the last is refused, and none leaves anything behind."""
+    with lend_bench(images["backup"], mount={"backups": f"nr_inodes={contract.faults.whole('inodes')}"}) as bench:
+        bench.python("make_database", str(contract.backup.whole("small_bytes")))
+        bench.backup("now")
+        bench.shell("i=0; while touch /srv/backups/.filler-$i 2>/dev/null; do i=$((i + 1)); done")
+        before, refusals = bench.look().kept(), []
+
+        while (run := bench.backup("now", expect=None)).code == contract.backup.whole("no_space"):
+            refusals.append(run.stderr)
+            assert bench.look().kept() == before
+            bench.shell("rm $(ls -d /srv/backups/.filler-* | head -n 1)")
+        shelf = bench.look()
+
+        assert run.code == 0, run.told()
+        assert "snapshot balades_" in refusals[-1], "the last thing that fails is the publishing"
+        assert [said for said in refusals if "no space left" not in said or "hint: " not in said] == []
+        assert len(refusals) >= contract.faults.whole("full_at_least")
+        assert (shelf.faults(), len(shelf.names("daily"))) == ([], 2)
+
+
+@pytest.mark.control("RST-03")
+@pytest.mark.parametrize("way", [[], ["--cold"]], ids=["hot", "cold"])
+def test_disk_full_in_the_exchange_leaves_the_old_database(
+    images: dict[str, str], contract: Contract, way: list[str]
+) -> None:
+    """When data/ fills up in the middle of an exchange the old database stands, whole, and with space it works."""
+    with lend_bench(images["backup"], mount={"data": f"size={contract.faults.whole('cramped_mib')}m"}) as bench:
+        bench.python("make_database", str(contract.faults.whole("exchanged_bytes")))
+        name = bench.backup("now", "--json").json()["name"]
+        promised = bench.rows()
+        bench.sqlite(LIVE, "DELETE FROM walks WHERE id % 2")
+        rows = bench.rows()
+
+        left = str(contract.faults.whole("left_bytes"))
+        with beside(bench.name, "fill_when", "/srv/data/balades.db.backup", "/srv/data/.filler", left) as filling:
+            told(filling)
+            refused = bench.backup("restore", name, *way, expect=contract.backup.whole("no_space"))
+            told(filling)
+        whole = bench.sqlite(LIVE, "PRAGMA integrity_check")
+        after = bench.rows()
+        bench.shell("rm /srv/data/.filler")
+        bench.backup("restore", name, *way)
+
+        assert "/srv/data/" in refused.stderr
+        assert "hint: free some space" in refused.stderr
+        assert (whole, after) == ("ok\n", rows)
+        assert bench.rows() == promised != rows
+
+
+FORBIDDEN = (
+    # the folder, the command, and the subject of the message
+    ("backups", ("backup", "now"), "/srv/backups"),
+    ("status", ("backup", "now"), "status folder /srv/status"),
+)
+
+
+@pytest.mark.promise("a folder that cannot be written is named, with the way to give it back")
+@pytest.mark.parametrize(("folder", "command", "subject"), FORBIDDEN, ids=[case[0] for case in FORBIDDEN])
+def test_forbidden_folder_is_named(module_stack: Stack, folder: str, command: tuple[str, ...], subject: str) -> None:
+    """A folder that somebody has made root's is refused by its name; given back, the same command works."""
+    module_stack.take_snapshot()
+    before = shelf_of(module_stack).faults()
+    module_stack.as_root("chown", "-R", "0:0", f"/srv/{folder}")
+    try:
+        refused = refused_and_unharmed(
+            module_stack, *command, code=CONTRACT.faults.whole("unwritable"), words=(subject, "Permission denied")
+        )
+    finally:
+        module_stack.as_root("chown", "-R", "1001:1001", f"/srv/{folder}")
+
+    assert "must belong to 1001:1001" in refused.stderr
+    assert shelf_of(module_stack).faults() == before == []
+    promised = canonical(module_stack)
+    module_stack.run(*command)
+    assert canonical(module_stack)["uploads"] == promised["uploads"]
