@@ -105,6 +105,7 @@ def copy(source: Path, target: Path, step: Step) -> None:
     and under steady writes it never ends.
     """
     look_for(source)
+    target.touch(0o600, exist_ok=False)  # what the file system refuses here must not be blamed on the source
     end = time.monotonic() + _COPY_LIMIT_S
 
     def in_time(status: int, remaining: int, total: int) -> None:

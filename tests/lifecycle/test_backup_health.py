@@ -1,11 +1,14 @@
 """The backup service is healthy while its newest verified snapshot is fresh, and says at once when a run fails."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from backup.schedule import Job, proof_due, retry_after
 from fixtures.contract import Contract
+from fixtures.evidence import Door
 from fixtures.keeper import Keeper
 from fixtures.snapshots import shelf_of
 from fixtures.stack import Stack
@@ -59,3 +62,65 @@ def test_failed_run_is_loud(keeper: Keeper, contract: Contract) -> None:
     assert (status["healthy"], status["last_run"]["outcome"]) == (False, "failure")
     assert "the last run failed" in keeper.backup("health", expect=1).stdout
     assert status["newest"] is not None, "the snapshot before is still there, and told"
+
+
+@pytest.mark.control("RST-05")
+def test_failed_drill_is_told_everywhere(keeper: Keeper, contract: Contract) -> None:
+    """A drill that fails is recorded with its reason, shown in the list, and makes the service unhealthy."""
+    name = keeper.backup("now", "--json").json()["name"]
+    assert keeper.backup("health").stdout == "healthy\n"
+
+    refused = keeper.backup("drill", "--json", expect=contract.drill.whole("failed"))
+
+    status = json.loads(keeper.shell("cat /srv/status/backup.json"))
+    (listed,) = keeper.backup("list", "--json").json()["snapshots"]
+    assert name in refused.json()["error"]
+    assert (status["drill"]["name"], status["drill"]["outcome"]) == (name, "failure")
+    assert status["drills"] == [status["drill"]]
+    assert [one["kind"] for one in status["incidents"]] == ["drill-failed"]
+    assert listed["drill"]["outcome"] == "failure"
+    assert "the last drill failed" in keeper.backup("health", expect=1).stdout
+
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+WEEK, DAY, HOUR = timedelta(days=7), timedelta(days=1), timedelta(hours=1)
+
+PROOFS = (
+    # what was published of the last one, when the oldest snapshot was made, and when the next is due
+    ("no snapshot yet", None, None, None),
+    ("never drilled, a new site", None, NOW, NOW + HOUR),
+    ("never drilled, an old site", None, NOW - 3 * DAY, NOW - 3 * DAY + HOUR),
+    ("drilled a day ago", {"at": NOW - DAY, "outcome": "success"}, NOW - 9 * DAY, NOW + 6 * DAY),
+    ("drilled a month ago", {"at": NOW - 30 * DAY, "outcome": "success"}, NOW - 40 * DAY, NOW - 23 * DAY),
+    ("failed a minute ago", {"at": NOW - MINUTE, "outcome": "failure"}, NOW - 9 * DAY, NOW),
+    ("by a clock that was ahead", {"at": NOW + 30 * DAY, "outcome": "success"}, NOW - 9 * DAY, NOW - 9 * DAY + HOUR),
+    ("verified, which has no outcome", {"at": NOW - DAY, "damaged": 1}, NOW - 9 * DAY, NOW + 6 * DAY),
+    ("published by another hand", {"at": "yesterday"}, NOW - DAY, NOW - DAY + HOUR),
+)
+
+
+@pytest.mark.control("RST-05")
+@pytest.mark.parametrize(("last", "oldest", "due"), [case[1:] for case in PROOFS], ids=[case[0] for case in PROOFS])
+def test_proof_is_due_by_what_was_published(
+    evidence: Door, last: dict[str, Any] | None, oldest: datetime | None, due: datetime | None
+) -> None:
+    """The weekly look at every byte and the drill follow from their last records: no restart skips or doubles one."""
+    record = None if last is None else {key: str(value) for key, value in last.items()}
+    found = proof_due(record, oldest, WEEK, NOW)
+    evidence.saw("due", f"{record}, oldest {oldest}: {found}")
+
+    assert found == due
+
+
+@pytest.mark.control("RST-05")
+def test_failing_drill_holds_up_no_snapshot(evidence: Door) -> None:
+    """Each kind of run waits for its own next try: a drill that fails again and again delays no snapshot."""
+    snapshot, drill = Job("now", lambda now: now), Job("drill", lambda now: now)
+    for _ in range(3):
+        drill.note(1)
+    waits = snapshot.wait_for(NOW), drill.wait_for(NOW)
+    evidence.saw("waits", str(waits))
+
+    assert waits[0] == timedelta(0)
+    assert waits[1] is not None
+    assert retry_after(2) < waits[1] <= retry_after(3)

@@ -1,7 +1,12 @@
 """A snapshot is whole, complete and private, or it does not exist."""
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 
+from backup.quota import processors
 from fixtures.contract import Contract
 from fixtures.evidence import Door
 from fixtures.keeper import Keeper, lend
@@ -149,3 +154,150 @@ def test_only_one_backup_at_a_time(contract: Contract, images: dict[str, str]) -
         assert {one["code"] for one in losers} == {promised.whole("busy")}
         assert max(one["took_s"] for one in losers) <= promised.whole("refused_within_s")
         assert len(keeper.look().names("daily")) == 1
+
+
+@pytest.mark.control("BAK-07")
+def test_two_faults_at_once_are_told_as_one(contract: Contract, images: dict[str, str]) -> None:
+    """With the source damaged and the disk full the run ends with one error, and it is the source's."""
+    promised = contract.backup
+    with lend(images["backup"], backups_mib=promised.whole("full_disk_mib")) as keeper:
+        keeper.python("make_database", str(promised.whole("full_disk_bytes")))
+        keeper.damage_source("pages in its middle")
+        keeper.backup("now", expect=promised.whole("damaged"))
+        keeper.shell(fill_leaving(promised.number("full_disk_left") * promised.whole("full_disk_bytes")))
+
+        refused = keeper.backup("now", expect=promised.whole("damaged"))
+
+        errors = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1
+        assert errors[0].startswith("error: the copy of /srv/data/balades.db: ")
+        assert '"event": "compress-failed"' in refused.stderr, "the disk must have been full too"
+        assert keeper.look().snapshots == []
+
+
+@pytest.mark.promise("a long run tells how far it is")
+def test_progress_is_told_phase_by_phase(contract: Contract, images: dict[str, str]) -> None:
+    """With --progress each phase says that it begins, none tells often, and none of more than there is."""
+    promised = contract.backup
+    with lend(images["backup"], backups_mib=promised.whole("scratch_mib")) as keeper:
+        keeper.python("make_database", str(promised.whole("at_once_bytes")))
+
+        done = keeper.backup("now", "--progress", "--json")
+        silent = keeper.backup("now", "--json")
+
+        lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"progress"')]
+        told = [line["progress"] for line in lines]
+        phases = list(dict.fromkeys(one["phase"] for one in told))
+        most = 1 + promised.whole("progress_per_s") * done.json()["duration_s"]
+        assert sorted(phases) == sorted(promised.texts("phases_of_now"))
+        assert phases[0] == "copy"
+        assert [one for one in told if one["total"] is not None and not 0 <= one["done"] <= one["total"]] == []
+        assert [phase for phase in phases if len([one for one in told if one["phase"] == phase]) > most] == []
+        assert '{"progress"' not in silent.stderr
+
+
+@pytest.mark.promise("compression uses the processors the container may use, no more")
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+    ids=["version 2", "version 2 without limit", "version 1", "version 1 without limit", "no cgroup"],
+)
+def test_quota_is_read_from_either_cgroup(
+    tmp_path: Path, evidence: Door, files: dict[str, str], quota: float | None
+) -> None:
+    """The container's share of the processors is its cgroup's quota, of either version; without one, all of them."""
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{content}\n")
+    there = len(os.sched_getaffinity(0))
+    found = processors(tmp_path)
+    evidence.saw("processors", f"{files}: {found}, of {there}")
+
+    assert found == (there if quota is None else min(there, quota))
+
+
+@pytest.mark.control("BAK-06")
+def test_damaged_object_is_taken_anew(module_stack: Stack) -> None:
+    """An upload's object that was cut short is set aside by the next snapshot, and taken whole from uploads/."""
+    path = send_picture(module_stack)
+    name = module_stack.take_snapshot()
+    (sha256,) = {one["sha256"] for one in shelf_of(module_stack).snapshot(name)["manifest"]["uploads"]}
+    assert sha256 in path
+    module_stack.as_root("truncate", "--size=10", f"/srv/backups/objects/{sha256}")
+    assert shelf_of(module_stack).files[f"objects/{sha256}"]["sha256"] != sha256
+
+    module_stack.take_snapshot()
+
+    assert shelf_of(module_stack).files[f"objects/{sha256}"]["sha256"] == sha256
+
+
+@pytest.mark.control("BAK-05")
+def test_verify_reads_each_copy_of_a_snapshot(keeper: Keeper, contract: Contract) -> None:
+    """Where a tier holds a copy instead of a link, verifying reads that copy too, and says when it was read last."""
+    name = keeper.backup("now", "--json").json()["name"]
+    payload = f"weekly/{name}.db.zst"
+    keeper.shell(f"cd /srv/backups; cp -p {payload} .copy; mv -f .copy {payload}")
+    whole = keeper.backup("verify", "--json").json()
+    listed = keeper.backup("list", "--json").json()["snapshots"][0]
+    size = listed["bytes"]
+    keeper.python("flip", f"/srv/backups/{payload}")
+
+    damaged = keeper.backup("verify", "--json", expect=contract.backup.whole("damaged")).json()
+
+    assert (whole["outcome"], whole["bytes_read"]) == ("ok", 2 * size)
+    assert listed["checked"] is not None
+    assert [finding["name"] for finding in damaged["damaged"]] == [name]
+    assert payload in damaged["damaged"][0]["reason"]
+
+
+@pytest.mark.control("RST-04")
+def test_unpinned_safety_copy_is_dropped(keeper: Keeper) -> None:
+    """A restore's safety copy stays while it is pinned; with the pin off the next rotation drops it."""
+    keeper.backup("now")
+    safety = keeper.backup("restore", "latest", "--json").json()["safety"]
+    keeper.backup("rotate")
+    assert safety in keeper.look().names("daily")
+
+    answer = keeper.backup("unpin", safety, "--json").json()
+    keeper.backup("rotate")
+
+    assert (answer["name"], answer["kind"], answer["was_pinned"]) == (safety, "safety", True)
+    assert safety not in keeper.look().names("daily")
+    assert len(keeper.look().names("daily")) == 1
+
+
+@pytest.mark.promise("a restore of an older, smaller database does not stop rotation")
+def test_restored_rows_are_the_new_measure(keeper: Keeper) -> None:
+    """Half the rows lost suspends rotation, half the rows given up by a restore does not."""
+    small = keeper.backup("now", "--json").json()["name"]
+    keeper.sql("INSERT INTO walks (body) SELECT body FROM walks, (VALUES (1), (2), (3), (4))")
+    keeper.backup("now")
+    keeper.sql("CREATE TABLE aside AS SELECT * FROM walks; DELETE FROM walks WHERE id > 10; DROP TABLE aside")
+    lost = keeper.backup("now", "--json").json()["rotation"]["suspended"]
+    keeper.backup("restore", small)
+
+    restored = keeper.backup("now", "--json").json()["rotation"]["suspended"]
+
+    assert lost is not None
+    assert restored is None
+
+
+@pytest.mark.control("BAK-09")
+def test_busy_names_its_holder(keeper: Keeper, contract: Contract) -> None:
+    """Who finds the backups locked is told which command is at work, and since when."""
+    hold = (
+        "import fcntl, subprocess, sys; sys.path.insert(0, '/app'); from pathlib import Path; "
+        "from backup.repository import Repository; held = Repository(Path('/srv/backups')).locked('drill'); "
+        "held.__enter__(); done = subprocess.run(['python3', '-m', 'backup', 'now'], capture_output=True, text=True); "
+        "print(done.returncode, done.stderr)"
+    )
+    told = keeper.run("python3", "-c", hold).stdout
+
+    assert told.startswith(f"{contract.backup.whole('busy')} ")
+    assert "`drill` since 20" in told
