@@ -77,14 +77,15 @@ def test_published_port_needs_no_privilege(service: Service, contract: Contract)
 
 
 @pytest.mark.control("NET-04")
-def test_backup_has_no_network(stack: Stack) -> None:
-    """The backup service has the loopback interface and no other, and reaches nobody."""
-    backup = stack.service("backup")
+@pytest.mark.parametrize("name", ["backup", "drill"])
+def test_service_has_no_network(stack: Stack, name: str) -> None:
+    """The service has the loopback interface and no other, and reaches nobody."""
+    service = stack.service(name)
 
     with stack.listener("edge") as (address, port):
-        assert "refused" in connect(backup, address, port)
-    assert backup.interfaces() == ("lo",)
-    assert backup.facts.network_mode == "none"
+        assert "refused" in connect(service, address, port)
+    assert service.interfaces() == ("lo",)
+    assert service.facts.network_mode == "none"
 
 
 @pytest.mark.promise("an app that was taken over cannot call out")

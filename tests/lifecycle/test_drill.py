@@ -246,5 +246,5 @@ def test_drills_happen_by_themselves(
 
         status = backups_status(stack)
     assert {one["outcome"] for one in status["drills"]} == {"success"}
-    assert (status["drill"], status["verified"]["damaged"]) == (status["drills"][-1], [])
+    assert (status["drill"], status["verified"]["damaged"]) == (status["drills"][-1], 0)
     assert status["healthy"] is True
