@@ -122,7 +122,9 @@ def copy(source: Path, target: Path, step: Step) -> None:
         closing(connect(source, "ro")) as live,
         closing(sqlite3.connect(target, isolation_level=None)) as out,
     ):
-        out.execute("PRAGMA synchronous=OFF")  # nothing in staging outlives a crash
+        # Nothing in staging outlives a crash, so neither syncs nor a journal are of use there.
+        out.execute("PRAGMA synchronous=OFF")
+        out.execute("PRAGMA journal_mode=OFF")
         live.execute("BEGIN")
         page_size = int(live.execute("PRAGMA page_size").fetchone()[0])
         if live.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):

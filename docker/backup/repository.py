@@ -256,8 +256,8 @@ class Repository:
         """Make a snapshot stand in another tier too; a hard link where the file system has them."""
         stored = self.look(name)
         made = stored.manifest
-        if made is None:
-            return False
+        if made is None or not stored.verified:
+            return False  # it stays where it is, as it is
         target = self.root / tier / made.payload
         if self._manifest(name, tier).exists() and target.exists():
             return False
