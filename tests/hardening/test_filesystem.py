@@ -71,3 +71,13 @@ def test_backups_are_mounted_in_backup_alone(service: Service) -> None:
     inside = [one.path for one in service.mounts if one.source == f"{service.stack.root}/backups"]
 
     assert inside == (["/srv/backups"] if service.name == "backup" else [])
+
+
+@pytest.mark.promise("what a drill starts can reach nothing that is worth anything")
+def test_scratch_is_all_that_a_drill_is_given(service: Service) -> None:
+    """The drill has scratch/ and nothing else of the host; beside it only the keeper has that."""
+    inside = [(one.path, one.writable) for one in service.mounts]
+    scratch = ("/srv/scratch", True)
+
+    assert (inside == [scratch]) == (service.name == "drill")
+    assert (scratch in inside) == (service.name in {"drill", "backup"})

@@ -12,12 +12,12 @@ import requests
 
 from fixtures import drills
 from fixtures.contract import Contract
-from fixtures.drills import answer_of, backups_status, drill, held_drill, left_in_scratch
+from fixtures.drills import answer_of, backups_status, drill, held_drill, left_in_scratch, small_scratch
 from fixtures.engine_facts import container
 from fixtures.evidence import Door
 from fixtures.keeper import source_of
 from fixtures.load import readers
-from fixtures.releases import with_start
+from fixtures.releases import run_release, with_migration, with_start
 from fixtures.services import on_host
 from fixtures.snapshots import canonical, flip_stored_bit, send_picture
 from fixtures.stack import Stack, own_lifetime
@@ -25,6 +25,7 @@ from fixtures.wait import clock, wait_for
 
 KIB = 1 << 10
 MIB = 1 << 20
+BALLAST = "CREATE TABLE ballast (content BLOB NOT NULL) STRICT; INSERT INTO ballast VALUES (zeroblob({}));"
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +249,28 @@ def test_drills_happen_by_themselves(
     assert {one["outcome"] for one in status["drills"]} == {"success"}
     assert (status["drill"], status["verified"]["damaged"]) == (status["drills"][-1], 0)
     assert status["healthy"] is True
+
+
+@pytest.mark.control("BAK-07")
+def test_full_disk_is_told_and_leaves_nothing(
+    request: pytest.FixtureRequest, images: dict[str, str], contract: Contract, tmp_path: Path
+) -> None:
+    """A snapshot that does not fit into scratch/ is refused before, one that the site fills it with is told after."""
+    del images
+    limits = contract.drill
+    with own_lifetime(request.config, start=False) as stack:
+        stack.settings["MONSITE_DISK_FLOOR_MB"] = "1"
+        stack.up()
+        stack.write_walks(1)
+        small = stack.take_snapshot()
+        release = with_migration(tmp_path, BALLAST.format(limits.whole("ballast_bytes")))
+        run_release(stack, release, small_scratch(tmp_path, limits.whole("small_disk_mib")))
+        large = stack.take_snapshot()
+
+        does_not_fit = drill(stack, large, expect=limits.whole("no_space"))
+        filled_by_the_site = drill(stack, small, expect=limits.whole("failed"))
+
+        left, told = left_in_scratch(stack), backups_status(stack)
+    assert "bytes are free" in does_not_fit["error"]
+    assert "disk_full" in filled_by_the_site["error"]
+    assert (left, told["drill"]["outcome"], told["healthy"]) == ([], "failure", False)

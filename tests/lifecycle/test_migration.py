@@ -7,9 +7,9 @@ import requests
 
 from fixtures.contract import Contract
 from fixtures.drills import backups_status, drill, left_in_scratch
+from fixtures.engine_facts import container
 from fixtures.evidence import Door
 from fixtures.load import readers
-from fixtures.engine_facts import container
 from fixtures.releases import run_release, with_migration
 from fixtures.snapshots import refused_and_unharmed, send_picture
 from fixtures.stack import Stack
