@@ -129,5 +129,5 @@ def test_wrong_restore_is_undone_by_its_own_text(own_stack: Stack) -> None:
 
 def typed_out(text: str, before: str) -> list[str]:
     """Give the arguments of the command that a text tells to type."""
-    (command,) = re.findall(rf"{before}\./stack ((?:[a-z]+ ?)+?)(?= brings| gives|$)", text, re.MULTILINE)
+    (command,) = re.findall(rf"{before}\./stack ((?:[a-z]+ )*?[a-z]+)(?= brings)", text, re.MULTILINE)
     return shlex.split(command)
