@@ -33,7 +33,10 @@ def test_second_command_is_told_to_wait(
 
     with held(module_stack.service("backup").container, middle, *running) as first:
         refused_and_unharmed(
-            module_stack, *second, code=CONTRACT.backup.whole("busy"), words=("another backup or restore is running",)
+            module_stack,
+            *second,
+            code=CONTRACT.backup.whole("busy"),
+            words=(f"/srv/backups: `{running[3]}` since", "is at work"),
         )
         ended = first.go_on()
     module_stack.run(*second, "--json")
