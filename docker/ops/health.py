@@ -23,7 +23,10 @@ NEXT_STEP = {  # by what the site's health says
     "schema_mismatch": "run the release that wrote this database, or restore a snapshot of this release",
 }
 
-_BACKUP_STEP = "./stack backup now takes a snapshot at once and says why when it cannot; the site itself is well"
+_BACKUP_STEP = (
+    "the site itself is well; ./stack backup now takes a snapshot at once, ./stack backup drill tries one out, "
+    "and each says why when it cannot"
+)
 
 
 @dataclass(frozen=True)

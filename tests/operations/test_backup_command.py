@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.contract import Contract
+from fixtures.engine_facts import engine
 from fixtures.evidence import Completed, Door
 from fixtures.launches import at_work, in_terminal, launch, pretend_docker
 from fixtures.snapshots import flip_stored_bit, shelf_of
@@ -15,7 +16,7 @@ from fixtures.stack import Stack
 from fixtures.wait import wait_for
 from ops import chart
 
-OK, USAGE, NO_SUCH, DAMAGED, BUSY, INTERRUPTED = 0, 2, 3, 4, 75, 130
+OK, NO_SUCH, DAMAGED, UNREHEARSED, BUSY, INTERRUPTED = 0, 3, 4, 9, 75, 130
 TIERS = ("daily", "weekly", "monthly")
 MARKS = chart.GOOD + chart.PINNED + chart.NOT_COUNTED + "23456789" + chart.MANY
 ESCAPE = "\x1b"
@@ -182,6 +183,19 @@ def test_drill_starts_the_site_on_the_newest(module_stack: Stack) -> None:
     assert listed[name]["drill"]["outcome"] == "success"
     assert f"ago with {name}" in " ".join(lines_of(state, "drill"))
     assert module_stack.identity() == before
+
+
+def test_failed_drill_is_tried_again_by_the_next_start(own_stack: Stack) -> None:
+    """A drill that failed shows in `status` with its reason until `up`, having started what it lacked, tries again."""
+    own_stack.take_snapshot()
+    engine().containers.get(own_stack.service("drill").container).stop()
+    own_stack.run("backup", "drill", expect=UNREHEARSED)
+    failed = own_stack.run("status", expect=None)
+
+    own_stack.up()
+
+    assert " failed " in lines_of(failed, "drill")[-1]
+    assert " passed " in lines_of(own_stack.run("status", expect=None), "drill")[-1]
 
 
 # -- for machines, and for nobody
