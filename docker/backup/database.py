@@ -30,6 +30,7 @@ class Description:
     user_version: int
     schema_sha256: str
     rows: Mapping[str, int]
+    encoding: str = "UTF-8"
 
     @property
     def total(self) -> int:
@@ -181,6 +182,7 @@ def describe_open(database: sqlite3.Connection) -> Description:
     database.execute("BEGIN")
     page_size = int(database.execute("PRAGMA page_size").fetchone()[0])
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    encoding = str(database.execute("PRAGMA encoding").fetchone()[0])
     digest = hashlib.sha256()
     tables = []
     schema = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master ORDER BY type, name"
@@ -192,7 +194,7 @@ def describe_open(database: sqlite3.Connection) -> Description:
             tables.append(str(name))
     rows = {name: _count(database, name) for name in tables}
     database.execute("ROLLBACK")
-    return Description(page_size, version, digest.hexdigest(), rows)
+    return Description(page_size, version, digest.hexdigest(), rows, encoding)
 
 
 def _count(database: sqlite3.Connection, table: str) -> int:

@@ -83,6 +83,9 @@ def plan(work: Work, verified: Verified, *, cold: bool, allow_missing: bool) -> 
     because = [problem] if problem is not None else []
     if live is not None and live.page_size != verified.described.page_size:
         because.append(f"its pages are of {verified.described.page_size} bytes, the live ones of {live.page_size}")
+    if live is not None and live.encoding != verified.described.encoding:
+        # Whoever has the live one open would fail on it until opened anew.
+        because.append(f"its text is {verified.described.encoding}, the live one's {live.encoding}")
     put_back, lost = _uploads(work, verified, allow_missing=allow_missing)
     _expect_room(work.settings, verified.raw)
     return Plan(

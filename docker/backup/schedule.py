@@ -110,6 +110,7 @@ class Schedule:
             drill_interval_hours=self.settings.drill_interval.total_seconds() / 3600,
             compression=self.settings.compression,
         )
+        self._tidy()
         while not self.stopping.is_set():
             self.stopping.wait(self._step().total_seconds())
         self.log.event("stopped")
@@ -157,12 +158,16 @@ class Schedule:
         """Kill the run and what it started, and tidy up after it."""
         _kill_group(run.pid)
         run.wait()
+        self.log.event("aborted", reason="asked to stop", left=self._tidy())
+
+    def _tidy(self) -> str | None:
+        """Remove what a killed run left, here and in scratch/; return why that could not be."""
         try:
             with self.repository.locked("schedule"):
                 rehearsal.clear(self.settings)  # or the service drill goes on with what nobody waits for
-                self.log.event("aborted", reason="asked to stop")
-        except errors.BackupError as refused:
-            self.log.event("aborted", reason="asked to stop", left=refused.message)
+        except errors.BackupError as refused:  # the next run has the same to say, and says it
+            return refused.message
+        return None
 
     def _note(self, job: Job, code: int) -> None:
         if not self.stopping.is_set():
