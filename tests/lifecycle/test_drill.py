@@ -17,7 +17,7 @@ from fixtures.engine_facts import container
 from fixtures.evidence import Door
 from fixtures.keeper import source_of
 from fixtures.load import readers
-from fixtures.releases import run_release, with_migration, with_start
+from fixtures.releases import with_start
 from fixtures.services import on_host
 from fixtures.snapshots import canonical, flip_stored_bit, send_picture
 from fixtures.stack import Stack, own_lifetime
@@ -25,7 +25,7 @@ from fixtures.wait import clock, wait_for
 
 KIB = 1 << 10
 MIB = 1 << 20
-BALLAST = "CREATE TABLE ballast (content BLOB NOT NULL) STRICT; INSERT INTO ballast VALUES (zeroblob({}));"
+FILLER = "/srv/scratch/filler"
 
 
 @pytest.fixture(scope="module")
@@ -255,22 +255,29 @@ def test_drills_happen_by_themselves(
 def test_full_disk_is_told_and_leaves_nothing(
     request: pytest.FixtureRequest, images: dict[str, str], contract: Contract, tmp_path: Path
 ) -> None:
-    """A snapshot that does not fit into scratch/ is refused before, one that the site fills it with is told after."""
+    """A drill whose disk fills to the last byte is still answered; the next one is refused before it begins."""
     del images
     limits = contract.drill
-    with own_lifetime(request.config, start=False) as stack:
-        stack.settings["MONSITE_DISK_FLOOR_MB"] = "1"
+    release, small = with_start(tmp_path, drills.HANGS), small_scratch(tmp_path, limits.whole("small_disk_mib"))
+    with own_lifetime(request.config, [str(release.overlay), str(small)], start=False) as stack:
+        stack.settings |= {
+            "MONSITE_DISK_FLOOR_MB": "1",
+            "MONSITE_DRILL_DEADLINE_S": str(limits.whole("deadline_s")),
+        }
         stack.up()
         stack.write_walks(1)
-        small = stack.take_snapshot()
-        release = with_migration(tmp_path, BALLAST.format(limits.whole("ballast_bytes")))
-        run_release(stack, release, small_scratch(tmp_path, limits.whole("small_disk_mib")))
-        large = stack.take_snapshot()
+        stack.take_snapshot()
 
-        does_not_fit = drill(stack, large, expect=limits.whole("no_space"))
-        filled_by_the_site = drill(stack, small, expect=limits.whole("failed"))
+        with held_drill(stack) as ending:
+            filled = stack.exec("backup", "dd", "if=/dev/zero", f"of={FILLER}", "bs=4096")
+            done = ending.result()
+        refused = drill(stack, expect=limits.whole("no_space"))
+        left = left_in_scratch(stack)
+        stack.exec("backup", "rm", FILLER)
+        passed = drill(stack)
 
-        left, told = left_in_scratch(stack), backups_status(stack)
-    assert "bytes are free" in does_not_fit["error"]
-    assert "disk_full" in filled_by_the_site["error"]
-    assert (left, told["drill"]["outcome"], told["healthy"]) == ([], "failure", False)
+    assert "No space left on device" in filled.stderr
+    assert done.code == limits.whole("failed"), done.told()
+    assert "was not well within" in answer_of(done)["error"]
+    assert "bytes are free" in refused["error"]
+    assert (left, passed["outcome"]) == ([Path(FILLER).name], "success")
