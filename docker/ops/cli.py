@@ -227,5 +227,3 @@ def main() -> None:
             StackError(f"{subject}: {error.strerror}", "mend that, or choose another name or folder")
         )
         sys.exit(Exit.FAILED)
-    except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)

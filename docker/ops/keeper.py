@@ -37,7 +37,7 @@ def call(
             "137 is a kill, most often for memory: ./stack status shows restarts, ./stack logs backup the rest",
         )
     try:
-        document: dict[str, Any] = json.loads(text or "{}")
+        document: dict[str, Any] = json.loads(text or "{}" if code else text)
     except json.JSONDecodeError:
         raise StackError(
             f"the backup service answered {text[:200]!r}, expected JSON", "./stack logs backup shows more"
