@@ -289,7 +289,7 @@ def test_without_a_terminal_there_is_no_bar(module_stack: Stack, slow_keeper: di
 # -- at the same time, and cut short
 
 
-@pytest.mark.control("BAK-08")
+@pytest.mark.control("BAK-09")
 def test_backup_during_a_restore_is_told_who_is_at_work(module_stack: Stack) -> None:
     """While a restore has the backups, a snapshot asked for is refused as busy, with the holder's name."""
     name = module_stack.take_snapshot()

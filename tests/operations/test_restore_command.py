@@ -231,6 +231,7 @@ def test_second_restore_is_told_of_the_first(own_stack: Stack) -> None:
     assert own_stack.read_walks() == promised
 
 
+@pytest.mark.control("BAK-09")
 def test_restore_during_a_backup_is_told_who_is_at_work(own_stack: Stack) -> None:
     """While a snapshot is being taken a restore is refused as busy, with the holder's name, and changes nothing."""
     name = own_stack.take_snapshot()
@@ -277,7 +278,7 @@ def test_lost_terminal_does_not_leave_the_app_stopped(own_stack: Stack) -> None:
     assert own_stack.read_walks() == promised
 
 
-@pytest.mark.control("RST-06")
+@pytest.mark.control("RST-05")
 def test_launcher_killed_while_the_app_is_stopped_is_made_good_by_the_next(own_stack: Stack) -> None:
     """After kill -9 with the app stopped, the keeper's exchange is whole and the same command again starts the site."""
     promised = own_stack.write_walks(2)
@@ -296,7 +297,7 @@ def test_launcher_killed_while_the_app_is_stopped_is_made_good_by_the_next(own_s
     assert own_stack.read_walks() == promised
 
 
-@pytest.mark.control("RST-06")
+@pytest.mark.control("RST-05")
 @pytest.mark.parametrize("after_s", CONTRACT.operations["kill_after_s"])
 def test_killed_launcher_leaves_old_or_new(module_stack: Stack, after_s: float) -> None:
     """A launcher killed in a hot restore leaves the old or the new database, whole, under a site that answers."""
