@@ -17,6 +17,7 @@ from fixtures.snapshots import (
     export,
     flip_bit,
     flip_stored_bit,
+    in_utf16,
     other_database,
     refused_and_unharmed,
     send_picture,
@@ -184,3 +185,20 @@ def test_ruined_database_is_replaced_cold(module_stack: Stack, contract: Contrac
     assert (report["mode"], report["safety"]) == ("cold", None)
     assert module_stack.as_root("stat", f"/srv/{report['kept']}").code == 0
     assert canonical(module_stack) == promised
+
+
+@pytest.mark.promise("a restore never leaves a site that is ill")
+def test_other_encoding_is_restored_cold(module_stack: Stack, tmp_path: Path, contract: Contract) -> None:
+    """A database in another text encoding, which no open connection could read on, is restored the cold way."""
+    module_stack.write_walks(1)
+    promised = canonical(module_stack)
+    strange = tmp_path / "from-another-machine.db"
+    strange.write_bytes(in_utf16(export(module_stack, module_stack.take_snapshot()).raw))
+    module_stack.write_walks(1)
+
+    report = module_stack.restore(str(strange))
+    module_stack.wait_until_ready(within=contract.recovery.ready_s)
+
+    assert (report["mode"], "UTF-16le" in " ".join(report["cold_because"])) == ("cold", True)
+    assert canonical(module_stack) == promised
+    assert module_stack.write_walk() in module_stack.read_walks()
