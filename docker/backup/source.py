@@ -5,6 +5,7 @@ database can show by itself, and said to be unsigned.
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -79,6 +80,8 @@ def of_stored(repository: Repository, stored: Stored) -> Source:
 
 def _foreign(repository: Repository, path: Path, name: str, *, shown: str) -> Source:
     """A file from outside is signed when it is, or calls itself, one of the snapshots we know."""
+    if not os.access(path, os.R_OK):
+        raise Usage(f"{shown}: Permission denied", "let 1001:1001 read the file, then try again; nothing was changed")
     if not name.endswith(_FORMATS):
         raise Usage(f"{name}: the ending tells no format", f"use a file that ends in {', '.join(_FORMATS)}")
     stem = name.split(".", 1)[0]
@@ -88,7 +91,8 @@ def _foreign(repository: Repository, path: Path, name: str, *, shown: str) -> So
         digest = compress.sha256_of(path)
         same = [made for made in known if digest in (made.sha256, made.raw_sha256)]
     beside = path.with_name(f"{stem}.json")
-    if not same and beside.is_file():
+    # os.path, because Path raises where the longer ending makes a name that no file can have
+    if not same and os.path.isfile(beside):  # noqa: PTH113
         same = [manifest.parse(beside.read_text(encoding="utf-8"), str(beside))]
     return Source(shown, path, name, same[0] if same else None)
 
