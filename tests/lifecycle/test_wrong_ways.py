@@ -240,7 +240,8 @@ def test_find_delete_empties_the_shelf_while_backups_fail(bench: Bench, contract
     """After nine days of failing backups `find -mtime +7 -delete` has left none; ours has dropped none."""
     week, failing = range(7), contract.faults.whole("failing_days")
     begin = datetime.fromisoformat(contract.backup.text("simulated_from"))
-    bench.python("days", begin.isoformat(), "0", str(len(week)))
+    for day in week:
+        bench.backup("now", "--at", (begin + timedelta(days=day)).isoformat())
     before = bench.look().kept()
     bench.damage_source("gone")
 
@@ -251,7 +252,8 @@ def test_find_delete_empties_the_shelf_while_backups_fail(bench: Bench, contract
         door.run("find", str(tmp_path), "-name", "*.db.gz", "-mtime", "+7", "-delete")
         if day == 0:
             assert len(list(tmp_path.iterdir())) == len(week), "while backups succeed, the rule keeps a week of them"
-    codes = bench.python("days", begin.isoformat(), str(len(week)), str(len(week) + failing))
+    nights = [(begin + timedelta(days=len(week) + day)).isoformat() for day in range(failing)]
+    codes = [bench.backup("now", "--at", night, expect=None).code for night in nights]
     bench.backup("rotate", "--at", (begin + timedelta(days=len(week) + failing)).isoformat())
 
     assert list(tmp_path.iterdir()) == []
