@@ -7,6 +7,7 @@ from pathlib import Path
 from .errors import NoSpace, writing
 
 READ_ONLY = 0o400
+_FEWEST_FILES = 16  # a copy, a payload, a manifest in each tier, and what stands beside them for a moment
 
 
 def sync_folder(folder: Path) -> None:
@@ -62,9 +63,15 @@ def keep(source: Path, target: Path) -> None:
 def expect_room(folder: Path, needed: int, purpose: str) -> None:
     """Refuse early what would end in a full disk."""
     with writing(str(folder)):
-        free = shutil.disk_usage(folder).free
+        seen = os.statvfs(folder)
+    free = seen.f_bavail * seen.f_frsize
     if free < needed:
         raise NoSpace(
             f"{folder}: {free} bytes are free, {purpose} needs about {needed}",
             "free some space, or lower MONSITE_KEEP_*; what was stored before is untouched",
+        )
+    if seen.f_files and seen.f_favail < _FEWEST_FILES:  # a file system without a limit says 0 files
+        raise NoSpace(
+            f"{folder}: {seen.f_favail} more files can be made there, {purpose} needs {_FEWEST_FILES}",
+            "remove files that nobody needs (`df -i` counts them); what was stored before is untouched",
         )

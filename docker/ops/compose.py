@@ -10,6 +10,8 @@ from ops.engine import JOIN_GROUP, Engine
 from ops.errors import StackError
 from ops.settings import DOCKER, Settings
 
+BACKUP_CPUS = 2  # one checks while the other compresses; an engine refuses more than its machine has
+
 
 @dataclass(frozen=True)
 class Done:
@@ -44,8 +46,8 @@ class Compose:
     @property
     def environment(self) -> dict[str, str]:
         """The environment that fills in the files' variables."""
-        root = {"MONSITE_ROOT": str(self.settings.root)}
-        return {**os.environ, **self.settings.values, **root, **self.images}
+        machine = {"MONSITE_ROOT": str(self.settings.root), "BACKUP_CPUS": str(min(BACKUP_CPUS, os.cpu_count() or 1))}
+        return {**os.environ, **self.settings.values, **machine, **self.images}
 
     def run(self, *args: str, check: bool = True) -> Done:
         """Run one Compose verb; raise StackError when it fails and `check` is set."""

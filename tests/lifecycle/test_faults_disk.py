@@ -36,6 +36,27 @@ def test_disk_full_at_publishing_publishes_nothing(images: dict[str, str], contr
         assert (shelf.faults(), len(shelf.names("daily"))) == ([], 2)
 
 
+@pytest.mark.control("BAK-07")
+def test_disk_without_room_for_names_is_told_from_a_damaged_source(images: dict[str, str], contract: Contract) -> None:
+    """With space but hardly a name for a file left a run is refused for that reason, and nothing is lost."""
+    few = f"size={contract.faults.whole('cramped_mib')}m,nr_inodes={contract.faults.whole('few_files')}"
+    with lend_bench(images["backup"], mount={"backups": few}) as bench:
+        bench.python("make_database", str(contract.faults.whole("exchanged_bytes")))
+        bench.backup("now")
+        before = bench.shell(KEPT)
+        bench.shell(
+            "cd /srv/backups; number=0; while touch .filler-$((number += 1)) 2>/dev/null; do :; done; rm .filler-1"
+        )
+
+        refused = bench.backup("now", expect=contract.backup.whole("no_space"))
+        after = bench.shell(KEPT)
+        bench.shell("rm /srv/backups/.filler-*")
+        bench.backup("now")
+
+        assert "/srv/backups: 1 more files can be made there" in refused.stderr
+        assert before == after != ""
+
+
 @pytest.mark.control("RST-03")
 @pytest.mark.parametrize("way", [[], ["--cold"]], ids=["hot", "cold"])
 def test_disk_full_in_the_exchange_leaves_the_old_database(

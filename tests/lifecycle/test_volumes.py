@@ -6,6 +6,17 @@ from fixtures.engine_facts import ContainerGone
 from fixtures.snapshots import MINIATURE
 from fixtures.stack import Stack
 
+# lays down so many MiB as SQLite does for an index or a rebuilt table
+SORT = """
+import sqlite3, sys
+database = sqlite3.connect(":memory:", isolation_level=None)
+database.execute("PRAGMA temp_store = FILE")
+database.execute("CREATE TEMP TABLE work (body BLOB)")
+for _ in range(int(sys.argv[1])):
+    database.execute("INSERT INTO work VALUES (randomblob(1048576))")
+print(database.execute("SELECT count(*) FROM work").fetchone()[0])
+"""
+
 
 @pytest.mark.control("VOL-02")
 def test_data_outlives_the_containers(module_stack: Stack) -> None:
@@ -39,3 +50,16 @@ def test_database_lies_on_the_host(module_stack: Stack) -> None:
     on_host = module_stack.as_root("stat", "--format=%d:%i", "/srv/data/balades.db").stdout.strip()
 
     assert inside == on_host != ""
+
+
+@pytest.mark.promise("a migration may sort more than fits into /tmp")
+@pytest.mark.parametrize("name", ["app", "drill", "backup"])
+def test_sorting_has_the_room_of_the_disk(module_stack: Stack, name: str) -> None:
+    """Where SQLite runs it can lay down more intermediate work than the service's /tmp holds, and leaves none."""
+    beyond_mib = 2 * module_stack.contract.services[name].tmp_mib
+    before = module_stack.as_root("find", "/srv", "-type", "f").stdout.count("etilqs")
+
+    written = module_stack.exec(name, "python3", "-c", SORT, str(beyond_mib))
+
+    assert (written.code, written.stdout.strip()) == (0, str(beyond_mib))
+    assert module_stack.as_root("find", "/srv", "-type", "f").stdout.count("etilqs") == before == 0
