@@ -4,11 +4,11 @@ import os
 import secrets
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-from ops import keeper, sources, words
+from ops import keeper, roots, sources, words
 from ops.compose import Compose
 from ops.errors import Exit, StackError
 from ops.ui import Ui
@@ -82,13 +82,16 @@ def _count(table: str) -> str:
 
 
 def _publish(part: Path, target: Path) -> None:
-    """Give the file its name; a link fails where a rename would overwrite what came into being meanwhile."""
-    with suppress(PermissionError, NotImplementedError):  # a file system without hard links
-        try:
-            os.link(part, target)
-        except FileExistsError:
-            _expect_free(target)
-        else:
-            return
-    _expect_free(target)
-    part.rename(target)
+    """Give the file its name, and keep the name through a power cut.
+
+    A link fails where a rename would overwrite what came into being meanwhile.
+    """
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        _expect_free(target)
+        raise
+    except (PermissionError, NotImplementedError):  # a file system without hard links
+        _expect_free(target)
+        part.rename(target)
+    roots.sync_folder(target.parent)

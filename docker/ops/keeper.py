@@ -11,11 +11,12 @@ from typing import IO, Any
 
 from ops import claims, health
 from ops.compose import Compose
-from ops.errors import StackError
+from ops.errors import Exit, StackError
 from ops.progress import Heard
 from ops.ui import Step
 
 LOOK_EVERY_S = 0.1
+KEEPERS_CODES = set(Exit) - {Exit.INTERRUPTED}
 _BLOCK = 64 * 1024
 
 
@@ -25,17 +26,12 @@ def call(
     """Run one command of the keeper with --json and return its exit code and document.
 
     `step` shows how far it has come; `source` is a file to feed on stdin. The keeper's words on stderr are
-    passed on as they are. Raises StackError when the stack was never started or the answer is not JSON.
+    passed on as they are. Raises StackError as run() does, and when the answer is not JSON.
     """
     with tempfile.TemporaryFile() as answer:
         code, words = run(compose, [*args, "--json"], answer, step, source)
         answer.seek(0)
         text = answer.read().decode("utf-8", errors="replace")
-    if code and not (text + words).strip():
-        raise StackError(
-            f"the backup service ended with exit code {code} and said nothing",
-            "137 is a kill, most often for memory: ./stack status shows restarts, ./stack logs backup the rest",
-        )
     try:
         document: dict[str, Any] = json.loads(text or "{}" if code else text)
     except json.JSONDecodeError:
@@ -54,6 +50,7 @@ def run(
 
     Where the service does not run, a container of its own is made for the one command. The command has a
     session of its own and speaks into files: neither Ctrl-C nor the launcher's death reaches the keeper.
+    Raises StackError when the stack was never started, and when the command was ended from outside.
     """
     display = step.display if step else None
     argv = [*_door(compose), "python3", "-m", "backup", *args]
@@ -74,7 +71,9 @@ def run(
                     words.append(line)
                 elif display:
                     display.hear(heard)
-    return process.returncode, "".join(line for line in words if not _is_event(line))
+    said = "".join(line for line in words if not _is_event(line))
+    _expect_an_end_of_its_own(process.returncode, said, os.fstat(answer.fileno()).st_size)
+    return process.returncode, said
 
 
 def _door(compose: Compose) -> list[str]:
@@ -96,6 +95,17 @@ def _ended(process: "subprocess.Popen[bytes]") -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
+
+
+def _expect_an_end_of_its_own(code: int, said: str, answered: int) -> None:
+    """A kill has no code on the keeper's list, and the engine's own refusals have none either."""
+    if code in KEEPERS_CODES and (code == Exit.OK or said.strip() or answered):
+        return
+    last = said.strip().splitlines()[-3:]
+    raise StackError(
+        f"the backup service ended with exit code {code} and said {' '.join(last) or 'nothing'}",
+        "137 is a kill, most often for memory: ./stack status shows restarts, ./stack logs backup the rest",
+    )
 
 
 def _is_event(line: str) -> bool:

@@ -27,8 +27,8 @@ class Wish:
 def restore(compose: Compose, ui: Ui, wanted: str, wish: Wish) -> int:
     """Restore `latest`, a snapshot by name, or a file of this host. Return the exit code.
 
-    Hot when the live database can take it, cold when it cannot or that is wished. When the site does not get
-    well on what was restored, the safety snapshot comes back the same way and the code is 1.
+    Hot when the live database can take it, cold when it cannot or that is wished. When what came is not what was
+    wanted, or the site does not get well on it, the safety snapshot comes back the same way and the code is 1.
     Raises StackError when the file is missing or the stack has no containers.
     """
     begun = time.monotonic()
@@ -44,7 +44,10 @@ def restore(compose: Compose, ui: Ui, wanted: str, wish: Wish) -> int:
         code, document = _bring_back(compose, ui, site, source, cold=wish.cold)
         if code == Exit.OK:
             if illness := seen_well(site):
-                raise _undo(compose, ui, site, document, illness) from illness
+                raise _undo(compose, ui, site, document, illness, "the site was not well on") from illness
+        elif code == Exit.FAILED and document.get("safety"):
+            wrong = StackError(str(document.get("error")), str(document.get("hint")))
+            raise _undo(compose, ui, site, {"source": wanted, **document}, wrong, "what came back was not")
         else:
             site.resume()
     if code == Exit.OK:
@@ -77,13 +80,12 @@ def _ask(compose: Compose, ui: Ui, what: str, source: Source, *flags: str) -> An
     return code, document
 
 
-def _undo(compose: Compose, ui: Ui, site: Site, document: dict[str, Any], illness: StackError) -> StackError:
+def _undo(compose: Compose, ui: Ui, site: Site, document: dict[str, Any], illness: StackError, seen: str) -> StackError:
     """Bring the safety snapshot back, and return the error that says how that went."""
     safety, source = document.get("safety"), document.get("source")
     if not safety:
         return StackError(
-            f"the site is not well on {source}, and the former database was too damaged to keep as "
-            f"a snapshot: {illness.message}",
+            f"{seen} {source}, and the former database was too damaged to keep as a snapshot: {illness.message}",
             f"its files are kept: {restored.former(document, compose)}; ./stack backup list shows what else "
             "can be restored",
         )
@@ -91,14 +93,14 @@ def _undo(compose: Compose, ui: Ui, site: Site, document: dict[str, Any], illnes
     if code != Exit.OK:
         site.resume()
         return StackError(
-            f"the site is not well on {source}, and bringing {safety} back failed with code {code}",
+            f"{seen} {source}, and bringing {safety} back failed with code {code}\nwhat was wrong: {illness.message}",
             f"./stack restore {safety} --cold",
         )
     still = seen_well(site)
-    now = f"it is not well on that either: {still.message}" if still else "it is well again"
+    well = "it is well again" if site.serving else "it is down, as before"
+    now = f"it is not well on that either: {still.message}" if still else well
     return StackError(
-        f"the site was not well on {source}, so the former database is back from {safety}, and {now}\n"
-        f"what was wrong: {illness.message}",
+        f"{seen} {source}, so the former database is back from {safety}, and {now}\nwhat was wrong: {illness.message}",
         "./stack logs app shows what the site said"
         if still
         else "./stack backup list shows the snapshots; choose another with ./stack restore NAME",

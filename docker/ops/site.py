@@ -32,14 +32,17 @@ class Site:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Keep the app stopped; when the block fails, start it again. Does nothing where it does not serve."""
+        """Keep the app stopped; when stopping or the block fails, start it again. Does nothing where it does not serve.
+
+        An engine that answers late may have stopped it although `docker stop` failed.
+        """
         if not self.serving:
             yield
             return
         self._note.touch()
-        with self._ui.step("Stop the app"):
-            run(["docker", "stop", self._compose.container("app")])
         try:
+            with self._ui.step("Stop the app"):
+                run(["docker", "stop", self._compose.container("app")])
             yield
         except BaseException:
             self._start()
