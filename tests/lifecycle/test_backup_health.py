@@ -53,7 +53,7 @@ def test_failed_run_is_loud(keeper: Keeper, contract: Contract) -> None:
     keeper.backup("now")
     keeper.damage_source("gone")
 
-    failed = keeper.backup("now", "--scheduled", expect=contract.backup.whole("unreadable"))
+    failed = keeper.backup("now", "--scheduled", expect=contract.exit_codes.unreadable)
 
     lines = [json.loads(line) for line in failed.stdout.splitlines()]
     status = json.loads(keeper.shell("cat /srv/status/backup.json"))
@@ -70,7 +70,7 @@ def test_failed_drill_is_told_everywhere(keeper: Keeper, contract: Contract) -> 
     name = keeper.backup("now", "--json").json()["name"]
     assert keeper.backup("health").stdout == "healthy\n"
 
-    refused = keeper.backup("drill", "--json", expect=contract.drill.whole("failed"))
+    refused = keeper.backup("drill", "--json", expect=contract.exit_codes.unrehearsed)
 
     status = json.loads(keeper.shell("cat /srv/status/backup.json"))
     (listed,) = keeper.backup("list", "--json").json()["snapshots"]

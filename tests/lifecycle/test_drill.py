@@ -84,7 +84,7 @@ def test_drill_of_a_damaged_snapshot_is_loud(drilled: Stack, contract: Contract)
     name = drilled.take_snapshot()
     flip_stored_bit(drilled, name)
 
-    refused = drill(drilled, name, expect=contract.drill.whole("damaged"))
+    refused = drill(drilled, name, expect=contract.exit_codes.damaged)
 
     status = backups_status(drilled)
     health = drilled.exec("backup", "python3", "-m", "backup", "health")
@@ -104,7 +104,7 @@ def test_drill_without_its_service_says_what_to_do(drilled: Stack, contract: Con
     container(drilled.service("drill").container).stop()
     begun = clock()
 
-    refused = drill(drilled, expect=contract.drill.whole("failed"))
+    refused = drill(drilled, expect=contract.exit_codes.unrehearsed)
 
     assert clock() - begun <= contract.drill.number("told_within_s")
     assert "the service drill does not answer" in refused["error"]
@@ -120,7 +120,7 @@ def test_site_that_never_answers_is_given_up(drilled: Stack, contract: Contract)
     with held_drill(drilled) as ending:
         done = ending.result()
 
-    assert done.code == contract.drill.whole("failed"), done.told()
+    assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert f"was not well within {contract.drill.whole('deadline_s')} s" in answer_of(done)["error"]
     assert len(drilled.service("drill").processes()) == 2, "the reaper and the loop; the hanging site must be gone"
     assert drill(drilled)["outcome"] == "success"
@@ -138,7 +138,7 @@ def test_stopped_in_the_middle_it_ends_at_once(drilled: Stack, contract: Contrac
 
     assert took <= contract.drill.number("ends_within_s")
     assert (service.facts.exit_code, service.events()[-1]["event"]) == (0, "stopped")
-    assert done.code == contract.drill.whole("failed"), done.told()
+    assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert "was stopped in the middle of it" in answer_of(done)["error"]
     drilled.up()
     assert drill(drilled)["outcome"] == "success"
@@ -156,7 +156,7 @@ def test_killed_service_answers_for_its_former_life(drilled: Stack, contract: Co
         took = clock() - begun
 
     assert took <= contract.drill.number("told_within_s")
-    assert done.code == contract.drill.whole("failed"), done.told()
+    assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert "ended in the middle of it" in answer_of(done)["error"]
     assert service.facts.restarts == restarts + 1
     assert left_in_scratch(drilled) == []
@@ -188,7 +188,7 @@ def test_frozen_service_is_seen(drilled: Stack, contract: Contract) -> None:
     program, promised = service.main_process().pid, service.promised.health
     service.signal("STOP", program)
 
-    refused = drill(drilled, expect=contract.drill.whole("failed"))
+    refused = drill(drilled, expect=contract.exit_codes.unrehearsed)
     drilled.wait_until_health(
         "unhealthy", service="drill", within=promised.until_unhealthy_s + contract.recovery.unhealthy_margin_s
     )
@@ -205,7 +205,7 @@ def test_frozen_service_is_seen(drilled: Stack, contract: Contract) -> None:
 def test_second_drill_is_refused(drilled: Stack, contract: Contract) -> None:
     """While a drill is under way another one is refused as busy, and does not disturb it."""
     with held_drill(drilled) as ending:
-        second = drilled.run("backup", "drill", "--json", expect=contract.drill.whole("busy"))
+        second = drilled.run("backup", "drill", "--json", expect=contract.exit_codes.busy)
         undisturbed = not ending.done()
         ending.result()
 
@@ -271,13 +271,13 @@ def test_full_disk_is_told_and_leaves_nothing(
         with held_drill(stack) as ending:
             filled = stack.exec("backup", "dd", "if=/dev/zero", f"of={FILLER}", "bs=4096")
             done = ending.result()
-        refused = drill(stack, expect=limits.whole("no_space"))
+        refused = drill(stack, expect=contract.exit_codes.no_space)
         left = left_in_scratch(stack)
         stack.exec("backup", "rm", FILLER)
         passed = drill(stack)
 
     assert "No space left on device" in filled.stderr
-    assert done.code == limits.whole("failed"), done.told()
+    assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert "was not well within" in answer_of(done)["error"]
     assert "bytes are free" in refused["error"]
     assert (left, passed["outcome"]) == ([Path(FILLER).name], "success")

@@ -24,7 +24,7 @@ def test_disk_full_at_publishing_publishes_nothing(images: dict[str, str], contr
         bench.shell(f"head -c $(( {free} - {left} )) /dev/zero > /srv/backups/.filler")
         before, refusals = bench.shell(KEPT), []
 
-        while (run := bench.backup("now", expect=None)).code == contract.backup.whole("no_space"):
+        while (run := bench.backup("now", expect=None)).code == contract.exit_codes.no_space:
             refusals.append(run.stderr)
             assert bench.shell(KEPT) == before
             bench.shell(f"truncate -s -{PAGE} /srv/backups/.filler")
@@ -48,7 +48,7 @@ def test_disk_without_room_for_names_is_told_from_a_damaged_source(images: dict[
             "cd /srv/backups; number=0; while touch .filler-$((number += 1)) 2>/dev/null; do :; done; rm .filler-1"
         )
 
-        refused = bench.backup("now", expect=contract.backup.whole("no_space"))
+        refused = bench.backup("now", expect=contract.exit_codes.no_space)
         after = bench.shell(KEPT)
         bench.shell("rm /srv/backups/.filler-*")
         bench.backup("now")
@@ -73,7 +73,7 @@ def test_disk_full_in_the_exchange_leaves_the_old_database(
         left = str(contract.faults.whole("left_bytes"))
         with beside(bench.name, "fill_when", "/srv/data/balades.db.backup", "/srv/data/.filler", left) as filling:
             told(filling)
-            refused = bench.backup("restore", name, *way, expect=contract.backup.whole("no_space"))
+            refused = bench.backup("restore", name, *way, expect=contract.exit_codes.no_space)
             told(filling)
         whole = bench.sqlite(LIVE, "PRAGMA integrity_check")
         after = bench.rows()
@@ -102,7 +102,7 @@ def test_forbidden_folder_is_named(module_stack: Stack, folder: str, command: tu
     module_stack.as_root("chown", "-R", "0:0", f"/srv/{folder}")
     try:
         refused = refused_and_unharmed(
-            module_stack, *command, code=CONTRACT.faults.whole("unwritable"), words=(subject, "Permission denied")
+            module_stack, *command, code=CONTRACT.exit_codes.failed, words=(subject, "Permission denied")
         )
     finally:
         module_stack.as_root("chown", "-R", "1001:1001", f"/srv/{folder}")

@@ -51,11 +51,11 @@ def other_format(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("make", "code", "reason"),
     [
-        (directory, CONTRACT.faults.whole("usage"), "neither `latest`, nor a snapshot's name, nor a file"),
-        (wrong_ending, CONTRACT.faults.whole("usage"), "the ending tells no format"),
-        (too_long_name, CONTRACT.faults.whole("usage"), "neither `latest`, nor a snapshot's name, nor a file"),
-        (longest_name, CONTRACT.backup.whole("damaged"), "no SQLite database"),
-        (other_format, CONTRACT.backup.whole("damaged"), "renamed.db.zst"),
+        (directory, CONTRACT.exit_codes.usage, "neither `latest`, nor a snapshot's name, nor a file"),
+        (wrong_ending, CONTRACT.exit_codes.usage, "the ending tells no format"),
+        (too_long_name, CONTRACT.exit_codes.usage, "neither `latest`, nor a snapshot's name, nor a file"),
+        (longest_name, CONTRACT.exit_codes.damaged, "no SQLite database"),
+        (other_format, CONTRACT.exit_codes.damaged, "renamed.db.zst"),
     ],
 )
 def test_what_is_no_snapshot_is_refused(
@@ -71,7 +71,7 @@ def test_unreadable_file_is_named(bench: Bench, contract: Contract) -> None:
     """A file that the keeper may not read is refused by its name, with the reason and a next step."""
     bench.shell("umask 777; : > /srv/scratch/locked.db")
 
-    refused = bench.backup("restore", "/srv/scratch/locked.db", expect=contract.faults.whole("usage"))
+    refused = bench.backup("restore", "/srv/scratch/locked.db", expect=contract.exit_codes.usage)
 
     assert "/srv/scratch/locked.db: Permission denied" in refused.stderr
     assert "defect" not in refused.stderr
@@ -89,7 +89,7 @@ def test_file_that_swells_is_stopped_in_time(images: dict[str, str], contract: C
         before, rows = bench.look().kept(), bench.rows()
         bench.shell(f"head -c {swollen}M /dev/zero | {pack}")
 
-        refused = bench.backup("restore", pack.split()[-1], expect=contract.backup.whole("no_space"))
+        refused = bench.backup("restore", pack.split()[-1], expect=contract.exit_codes.no_space)
 
         assert f"after unpacking {pack.split()[-1]} needs" in refused.stderr
         assert (bench.look().kept(), bench.rows()) == (before, rows)

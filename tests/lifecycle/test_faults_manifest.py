@@ -7,7 +7,7 @@ from fixtures.wrong_ways import Bench
 
 pytestmark = pytest.mark.control("RST-03")
 
-DAMAGED, UNKNOWN = CONTRACT.backup.whole("damaged"), CONTRACT.faults.whole("unknown")
+DAMAGED, UNKNOWN = CONTRACT.exit_codes.damaged, CONTRACT.exit_codes.unknown
 DIGESTS = "cd /srv/backups && sha256sum */*"
 DAMAGES = (
     # what is done to NAME in each tier, where OTHER is another snapshot; the code, and the reason given

@@ -36,7 +36,7 @@ def test_backups_folder_emptied_by_hand(module_stack: Stack) -> None:
     module_stack.as_root("sh", "-c", EMPTY)
 
     refused_and_unharmed(
-        module_stack, "restore", "latest", code=CONTRACT.faults.whole("unknown"), words=("no verified snapshot",)
+        module_stack, "restore", "latest", code=CONTRACT.exit_codes.unknown, words=("no verified snapshot",)
     )
     name = module_stack.take_snapshot()
 
@@ -51,7 +51,7 @@ def test_backups_folder_replaced_by_hand(module_stack: Stack) -> None:
     module_stack.as_root("sh", "-euc", "rm -rf /srv/backups; mkdir -m 0700 /srv/backups; chown 1001:1001 /srv/backups")
 
     refused = refused_and_unharmed(
-        module_stack, "backup", "now", code=CONTRACT.faults.whole("unwritable"), words=("/srv/backups", "./stack up")
+        module_stack, "backup", "now", code=CONTRACT.exit_codes.failed, words=("/srv/backups", "./stack up")
     )
     module_stack.up()
     name = module_stack.take_snapshot()
@@ -89,10 +89,10 @@ def test_damaged_object_is_found_named_and_taken_anew(module_stack: Stack) -> No
 
     module_stack.as_root("sh", "-euc", f"{spoil}; {hide}")
     refused_and_unharmed(
-        module_stack, "restore", name, code=CONTRACT.backup.whole("damaged"), words=(picture, "--allow-missing")
+        module_stack, "restore", name, code=CONTRACT.exit_codes.damaged, words=(picture, "--allow-missing")
     )
     module_stack.as_root("sh", "-euc", unhide)
-    found = module_stack.run("backup", "verify", "--json", expect=CONTRACT.backup.whole("damaged"))
+    found = module_stack.run("backup", "verify", "--json", expect=CONTRACT.exit_codes.damaged)
     module_stack.take_snapshot()
     again = module_stack.run("backup", "verify", "--json")
 

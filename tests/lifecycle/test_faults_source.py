@@ -18,7 +18,7 @@ def test_missing_database_is_named_and_brought_back(module_stack: Stack, contrac
     module_stack.lose_database()
     wait_for("the site to miss its database", lambda: not module_stack.is_ready(), contract.recovery.ready_s)
 
-    refused = module_stack.run("backup", "now", "--json", expect=contract.backup.whole("unreadable"))
+    refused = module_stack.run("backup", "now", "--json", expect=contract.exit_codes.unreadable)
     kept = shelf_of(module_stack).kept()
     module_stack.restore("latest")
     module_stack.wait_until_ready(within=contract.recovery.ready_s)
@@ -38,9 +38,9 @@ def test_database_locked_exclusively_is_refused(bench: Bench, contract: Contract
         app.sql("PRAGMA locking_mode = EXCLUSIVE")
         app.sql("INSERT INTO walks (body) VALUES ('kept')")
 
-        snapshot = bench.backup("now", expect=contract.backup.whole("unreadable"))
-        hot = bench.backup("restore", name, expect=contract.faults.whole("cold_needed"))
-        cold = bench.backup("restore", name, "--cold", expect=contract.backup.whole("busy"))
+        snapshot = bench.backup("now", expect=contract.exit_codes.unreadable)
+        hot = bench.backup("restore", name, expect=contract.exit_codes.cold_needed)
+        cold = bench.backup("restore", name, "--cold", expect=contract.exit_codes.busy)
         kept = bench.look().kept()
 
     assert "/srv/data/balades.db: database is locked" in snapshot.stderr

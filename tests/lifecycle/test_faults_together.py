@@ -35,7 +35,7 @@ def test_second_command_is_told_to_wait(
         refused_and_unharmed(
             module_stack,
             *second,
-            code=CONTRACT.backup.whole("busy"),
+            code=CONTRACT.exit_codes.busy,
             words=(f"/srv/backups: `{running[3]}` since", "is at work"),
         )
         ended = first.go_on()

@@ -74,12 +74,12 @@ def test_migration_that_destroys_and_fails_hurts_only_its_copy(
         own_stack,
         "restore",
         name,
-        code=contract.drill.whole("failed"),
+        code=contract.exit_codes.unrehearsed,
         words=(name, "does not start on it", "nothing was changed"),
     )
 
     assert left_in_scratch(own_stack) == []
-    drill(own_stack, name, expect=contract.drill.whole("failed"))
+    drill(own_stack, name, expect=contract.exit_codes.unrehearsed)
     assert (backups_status(own_stack)["drill"]["name"], backups_status(own_stack)["healthy"]) == (name, False)
     assert drill(own_stack, newest)["schema"] == schema_of(own_stack)
 
@@ -97,7 +97,7 @@ def test_snapshot_of_a_newer_release_is_refused(own_stack: Stack, contract: Cont
     own_stack.write_walks(1)
 
     refused_and_unharmed(
-        own_stack, "restore", newer, code=contract.drill.whole("newer"), words=(newer, "start the newer site first")
+        own_stack, "restore", newer, code=contract.exit_codes.newer, words=(newer, "start the newer site first")
     )
 
     assert own_stack.write_walk() in own_stack.read_walks()

@@ -120,15 +120,16 @@ def test_hot_restore_is_not_noticed(module_stack: Stack, evidence: Door) -> None
     assert module_stack.identity() == before
 
 
+CODES = CONTRACT.exit_codes
 REFUSALS = (
     # what is given, under which name, the code and a word of the reason
-    ("truncated", "cut.db.zst", lambda one: one.stored[: len(one.stored) // 2], "damaged", "cannot be unpacked"),
-    ("one bit flipped", "flipped.db.zst", lambda one: flip_bit(one.stored), "damaged", "cannot be unpacked"),
-    ("empty", "nothing.db.gz", lambda _: b"", "damaged", "empty"),
-    ("no SQLite", "letter.db.gz", lambda _: gzip.compress(b"Dear all, " * 900), "damaged", "no SQLite"),
-    ("half a database", "half.db", lambda one: one.raw[: len(one.raw) // 2], "damaged", "half.db"),
-    ("another program's", "bookmarks.db", lambda _: other_database(), "damaged", "not this site's"),
-    ("of a newer site", "new.db", lambda one: with_pragma(one.raw, "user_version = 999"), "newer", "version 999"),
+    ("truncated", "cut.db.zst", lambda one: one.stored[: len(one.stored) // 2], CODES.damaged, "cannot be unpacked"),
+    ("one bit flipped", "flipped.db.zst", lambda one: flip_bit(one.stored), CODES.damaged, "cannot be unpacked"),
+    ("empty", "nothing.db.gz", lambda _: b"", CODES.damaged, "empty"),
+    ("no SQLite", "letter.db.gz", lambda _: gzip.compress(b"Dear all, " * 900), CODES.damaged, "no SQLite"),
+    ("half a database", "half.db", lambda one: one.raw[: len(one.raw) // 2], CODES.damaged, "half.db"),
+    ("another program's", "bookmarks.db", lambda _: other_database(), CODES.damaged, "not this site's"),
+    ("of a newer site", "new.db", lambda one: with_pragma(one.raw, "user_version = 999"), CODES.newer, "version 999"),
 )
 
 
@@ -148,14 +149,14 @@ def test_bad_file_is_refused(
     tmp_path: Path,
     name: str,
     made: Callable[[Exported], bytes],
-    code: str,
+    code: int,
     reason: str,
 ) -> None:
     """A file that is no whole snapshot is refused by name and reason; data and site stay as they were."""
     file = tmp_path / name
     file.write_bytes(made(whole))
 
-    refused_and_unharmed(module_stack, "restore", str(file), code=CONTRACT.backup.whole(code), words=(name, reason))
+    refused_and_unharmed(module_stack, "restore", str(file), code=code, words=(name, reason))
 
 
 @pytest.mark.control("RST-03")
@@ -164,7 +165,7 @@ def test_damaged_snapshot_is_refused(module_stack: Stack) -> None:
     name = module_stack.take_snapshot()
     flip_stored_bit(module_stack, name)
 
-    refused_and_unharmed(module_stack, "restore", name, code=CONTRACT.backup.whole("damaged"), words=(name, "sha256"))
+    refused_and_unharmed(module_stack, "restore", name, code=CONTRACT.exit_codes.damaged, words=(name, "sha256"))
 
     flip_stored_bit(module_stack, name)
     assert module_stack.restore(name)["source"] == name, "whole again, it is accepted: the bit was the reason"

@@ -326,8 +326,8 @@ def command_follows(keeper: Keeper, events: Iterable[Event], evidence: Door) -> 
     assert {tier: shelf.names(tier) for tier in TIERS} == before
 
 
-UNHEALTHY = 1
-UNREADABLE, DAMAGED = PROMISED.whole("unreadable"), PROMISED.whole("damaged")
+UNHEALTHY = CONTRACT.exit_codes.failed
+UNREADABLE, DAMAGED = CONTRACT.exit_codes.unreadable, CONTRACT.exit_codes.damaged
 # The exit codes of the commands of a day.
 CODES = {
     "now": [0],

@@ -17,10 +17,10 @@ from fixtures.stack import Stack
 
 REFUSALS = (
     # what is done to the live database, and the code of the refusal
-    ("pages in its middle", CONTRACT.backup.whole("damaged")),
-    ("its first page", CONTRACT.backup.whole("unreadable")),
-    ("emptied", CONTRACT.backup.whole("unreadable")),
-    ("gone", CONTRACT.backup.whole("unreadable")),
+    ("pages in its middle", CONTRACT.exit_codes.damaged),
+    ("its first page", CONTRACT.exit_codes.unreadable),
+    ("emptied", CONTRACT.exit_codes.unreadable),
+    ("gone", CONTRACT.exit_codes.unreadable),
 )
 
 
@@ -120,9 +120,9 @@ def test_full_disk_costs_nothing(contract: Contract, images: dict[str, str]) -> 
         keeper.python("make_database", str(promised.whole("full_disk_bytes")))
         keeper.shell(fill_leaving(promised.number("full_disk_left") * promised.whole("full_disk_bytes")))
 
-        begun = keeper.backup("now", expect=promised.whole("no_space"))
+        begun = keeper.backup("now", expect=contract.exit_codes.no_space)
         keeper.shell(fill_leaving(promised.whole("full_disk_bytes"), "more"))
-        unbegun = keeper.backup("now", expect=promised.whole("no_space"))
+        unbegun = keeper.backup("now", expect=contract.exit_codes.no_space)
         during = keeper.look()
         keeper.shell("rm /srv/backups/.fill*")
         keeper.backup("now")
@@ -151,7 +151,7 @@ def test_only_one_backup_at_a_time(contract: Contract, images: dict[str, str]) -
 
         assert len(ended) == promised.whole("at_once")
         assert len(losers) == len(ended) - 1
-        assert {one["code"] for one in losers} == {promised.whole("busy")}
+        assert {one["code"] for one in losers} == {contract.exit_codes.busy}
         assert max(one["took_s"] for one in losers) <= promised.whole("refused_within_s")
         assert len(keeper.look().names("daily")) == 1
 
@@ -166,9 +166,9 @@ def test_two_faults_at_once_are_told_as_one(contract: Contract, images: dict[str
         keeper.damage_source("pages in its middle")
         keeper.shell(fill_leaving(promised.number("full_disk_left") * promised.whole("full_disk_bytes")))
 
-        both = keeper.backup("now", expect=promised.whole("damaged"))
+        both = keeper.backup("now", expect=contract.exit_codes.damaged)
         keeper.shell("mv /srv/data/whole /srv/data/balades.db")
-        full = keeper.backup("now", expect=promised.whole("no_space"))
+        full = keeper.backup("now", expect=contract.exit_codes.no_space)
         keeper.shell("rm /srv/backups/.fill*")
 
         errors = [line for line in both.stderr.splitlines() if line.startswith("error: ")]
@@ -252,7 +252,7 @@ def test_verify_reads_each_copy_of_a_snapshot(keeper: Keeper, contract: Contract
     size = listed["bytes"]
     keeper.python("flip", f"/srv/backups/{payload}")
 
-    damaged = keeper.backup("verify", "--json", expect=contract.backup.whole("damaged")).json()
+    damaged = keeper.backup("verify", "--json", expect=contract.exit_codes.damaged).json()
 
     assert (whole["outcome"], whole["bytes_read"]) == ("ok", 2 * size)
     assert listed["checked"] is not None

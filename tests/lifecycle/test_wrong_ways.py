@@ -146,7 +146,7 @@ def test_rename_under_a_running_app_loses_its_writes(bench: Bench, contract: Con
         seen = app.sql("SELECT count(*) FROM walks")[0][0]
         app.sql(NEW_ROW)
         ours = bench.rows()
-        cold = bench.backup("restore", name, "--cold", expect=contract.backup.whole("busy"))
+        cold = bench.backup("restore", name, "--cold", expect=contract.exit_codes.busy)
         after = bench.rows()
 
     assert (acknowledged, naive) == ([], promised), "no error, and no row"
@@ -190,7 +190,7 @@ def test_dump_of_a_corrupt_database_restores_to_nothing(bench: Bench, contract: 
     dumped = bench.attempt(f"sqlite3 {LIVE} .dump > /srv/scratch/naive.sql")
     bench.attempt("sqlite3 /srv/scratch/naive.db < /srv/scratch/naive.sql")
     tables = bench.sqlite("/srv/scratch/naive.db", ".tables")
-    ours = bench.backup("now", expect=contract.backup.whole("damaged"))
+    ours = bench.backup("now", expect=contract.exit_codes.damaged)
 
     assert (dumped.code, tables.split()) == (0, [])
     assert f"the copy of {LIVE}: " in ours.stderr
@@ -209,7 +209,7 @@ def test_flipped_bit_in_a_text_is_seen_by_no_check_of_sqlite(bench: Bench, contr
 
     check = bench.sqlite(raw, "PRAGMA integrity_check")
     read = bench.sqlite(raw, "SELECT count(*) FROM walks WHERE body = 'Col de la Crnix'")
-    ours = bench.backup("restore", raw, expect=contract.backup.whole("damaged"))
+    ours = bench.backup("restore", raw, expect=contract.exit_codes.damaged)
 
     assert (check, read) == ("ok\n", "1\n")
     assert f"{raw}: the database inside is not the one its manifest describes" in ours.stderr
@@ -257,7 +257,7 @@ def test_find_delete_empties_the_shelf_while_backups_fail(bench: Bench, contract
     bench.backup("rotate", "--at", (begin + timedelta(days=len(week) + failing)).isoformat())
 
     assert list(tmp_path.iterdir()) == []
-    assert codes == [contract.backup.whole("unreadable")] * failing
+    assert codes == [contract.exit_codes.unreadable] * failing
     assert bench.look().kept() == before
     assert len(bench.look().names("daily")) == len(week)
 
@@ -301,12 +301,12 @@ def test_site_refuses_to_write_into_a_renamed_file(module_stack: Stack, contract
     before = module_stack.service("app").facts.started
 
     module_stack.as_root("sh", "-euc", "cd /srv/data; cp -a balades.db .new; rm -f balades.db-*; mv .new balades.db")
-    refused = module_stack.client.post("/api/walks", json=new_walk(), token=True)
+    status, refused = module_stack.ask_app("/api/walks", json.dumps(new_walk()))
     container(module_stack.service("app").container).restart()
     module_stack.wait_until_ready(within=contract.recovery.ready_s)
     module_stack.restore(name)
 
-    assert (refused.status_code >= 500, refused.json()["error"]) == (True, "database_missing")
+    assert (status >= 500, json.loads(refused)["error"]) == (True, "database_missing")
     assert module_stack.service("app").facts.started != before
     assert canonical(module_stack) == promised
     assert module_stack.write_walk() in module_stack.read_walks()

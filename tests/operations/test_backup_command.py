@@ -11,15 +11,16 @@ from fixtures.contract import Contract
 from fixtures.engine_facts import engine
 from fixtures.evidence import Completed, Door
 from fixtures.launches import at_work, in_terminal, launch, pretend_docker
+from fixtures.services import CONTRACT
 from fixtures.snapshots import flip_stored_bit, shelf_of
 from fixtures.stack import Stack
 from fixtures.wait import wait_for
 from ops import chart
 
-OK, NO_SUCH, DAMAGED, NO_SPACE, UNREHEARSED, BUSY, INTERRUPTED = 0, 3, 4, 6, 9, 75, 130
 TIERS = ("daily", "weekly", "monthly")
 MARKS = chart.GOOD + chart.PINNED + chart.NOT_COUNTED + "23456789" + chart.MANY
 ESCAPE = "\x1b"
+CODES = CONTRACT.exit_codes
 
 pytestmark = pytest.mark.promise("an operator sees and handles every snapshot by one command")
 
@@ -112,8 +113,8 @@ def test_verify_names_what_is_damaged(module_stack: Stack) -> None:
     name = module_stack.take_snapshot()
     flip_stored_bit(module_stack, name)
     try:
-        told = module_stack.run("backup", "verify", expect=DAMAGED)
-        found = module_stack.run("backup", "verify", name, "--json", expect=DAMAGED).json()
+        told = module_stack.run("backup", "verify", expect=CODES.damaged)
+        found = module_stack.run("backup", "verify", name, "--json", expect=CODES.damaged).json()
         listed = module_stack.run("backup", "list")
     finally:
         flip_stored_bit(module_stack, name)
@@ -189,7 +190,7 @@ def test_failed_drill_is_tried_again_by_the_next_start(own_stack: Stack) -> None
     """A drill that failed shows in `status` until `up`, which starts what it lacked and returns once one has passed."""
     own_stack.take_snapshot()
     engine().containers.get(own_stack.service("drill").container).stop()
-    own_stack.run("backup", "drill", expect=UNREHEARSED)
+    own_stack.run("backup", "drill", expect=CODES.unrehearsed)
     failed = own_stack.run("status", expect=None)
 
     own_stack.up()
@@ -225,15 +226,15 @@ def test_quiet_says_nothing(module_stack: Stack, verb: tuple[str, ...]) -> None:
     """With --quiet a verb that goes well prints nothing at all."""
     done = module_stack.run("backup", *verb, "--quiet")
 
-    assert (done.code, done.stdout, done.stderr) == (OK, "", "")
+    assert (done.code, done.stdout, done.stderr) == (CODES.ok, "", "")
 
 
 @pytest.mark.parametrize("verb", ["verify", "drill", "unpin"])
 def test_unknown_name_is_refused_with_the_next_step(module_stack: Stack, verb: str) -> None:
     """A name that no snapshot has ends with its own code and says where the names stand, also as JSON."""
-    done = module_stack.run("backup", verb, "balades_19990101_000000", "--json", expect=NO_SUCH)
+    done = module_stack.run("backup", verb, "balades_19990101_000000", "--json", expect=CODES.unknown)
 
-    assert done.json()["code"] == NO_SUCH
+    assert done.json()["code"] == CODES.unknown
     assert "balades_19990101_000000" in done.stderr
     assert "hint: " in done.stderr
     assert "backup list" in done.stderr
@@ -280,7 +281,7 @@ def test_long_step_shows_a_bar(module_stack: Stack, slow_keeper: dict[str, str],
 
 def test_without_a_terminal_there_is_no_bar(module_stack: Stack, slow_keeper: dict[str, str]) -> None:
     """Piped, the same step is one line with its duration."""
-    done = module_stack.run("backup", "now", env=slow_keeper, expect=NO_SPACE)
+    done = module_stack.run("backup", "now", env=slow_keeper, expect=CODES.no_space)
 
     assert re.fullmatch(r"✗ Take a snapshot and verify it, \d+\.\d s", done.stderr.strip()) is not None
     assert ESCAPE not in done.stderr
@@ -294,10 +295,10 @@ def test_backup_during_a_restore_is_told_who_is_at_work(module_stack: Stack) -> 
     """While a restore has the backups, a snapshot asked for is refused as busy, with the holder's name."""
     name = module_stack.take_snapshot()
     with at_work(module_stack, "restore", name):
-        refused = module_stack.run("backup", "now", "--json", expect=BUSY)
+        refused = module_stack.run("backup", "now", "--json", expect=CODES.busy)
         listed = module_stack.run("backup", "list", "--json")
 
-    assert refused.json()["code"] == BUSY
+    assert refused.json()["code"] == CODES.busy
     assert "`restore` since 20" in refused.stderr
     assert name in listed.stdout
 
@@ -331,5 +332,5 @@ def test_interrupted_launcher_says_so_by_its_code(module_stack: Stack, tmp_path:
         launched.signal(signal.SIGINT)
         done = launched.end()
 
-    assert done.code == INTERRUPTED
+    assert done.code == CODES.interrupted
     assert "Traceback" not in done.stderr

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from fixtures.services import CONTRACT
 from fixtures.stack import Stack, own_lifetime
 
-USAGE = 2
+CODES = CONTRACT.exit_codes
 
 pytestmark = pytest.mark.promise("nothing is taken over that is not this stack's")
 
@@ -27,7 +28,7 @@ def test_root_of_somebody_else_is_refused(idle_stack: Stack) -> None:
     theirs.write_text("not ours")
     before = theirs.stat()
 
-    done = idle_stack.run("up", expect=USAGE)
+    done = idle_stack.run("up", expect=CODES.usage)
 
     assert "was never a stack's and holds data already" in done.stderr
     assert (theirs.stat(), sorted(idle_stack.root.iterdir())) == (before, [theirs.parent])
@@ -37,9 +38,9 @@ def test_running_stack_keeps_to_its_root_and_its_root_to_it(own_stack: Stack, id
     """Neither another root under a running stack's name, nor its root under another name, is accepted."""
     written = own_stack.write_walks(1)
     idle_stack.settings["MONSITE_PROJECT"] = own_stack.name
-    other_root = idle_stack.run("up", expect=USAGE)
+    other_root = idle_stack.run("up", expect=CODES.usage)
     idle_stack.settings |= {"MONSITE_PROJECT": idle_stack.name, "MONSITE_ROOT": str(own_stack.root)}
-    other_name = idle_stack.run("up", expect=USAGE)
+    other_name = idle_stack.run("up", expect=CODES.usage)
 
     assert f"project {own_stack.name} keeps its data in {own_stack.root}" in other_root.stderr
     assert f"{own_stack.root} is in use by container {own_stack.service('app').container}" in other_name.stderr
@@ -67,5 +68,5 @@ def test_start_mends_owners_and_the_failed_backup(own_stack: Stack) -> None:
 
     own_stack.up()
 
-    assert (refused.code, "Permission denied" in refused.stderr) == (5, True), refused.told()
+    assert (refused.code, "Permission denied" in refused.stderr) == (CODES.unreadable, True), refused.told()
     assert own_stack.run("status", "--json").json()["backup"]["last_run"]["outcome"] == "success"

@@ -18,11 +18,13 @@ from fixtures import homes
 from fixtures.evidence import Completed, Door, run_quietly
 from fixtures.launches import pretend_docker
 from fixtures.run import CHECKOUT
+from fixtures.services import CONTRACT
 from fixtures.stack import LAUNCHER, Stack
+
+CODES = CONTRACT.exit_codes
 
 pytestmark = pytest.mark.promise("each trouble has its own clear message with the next step")
 
-OK, FAILED, USAGE, BUSY = 0, 1, 2, 75
 SMALL_MIB = 64
 MIB = 1 << 20
 VERBS = ("up", "down", "restart", "status", "logs", "shell", "build", "lint", "doctor", "restore", "backup")
@@ -53,7 +55,7 @@ def test_help_lists_the_exit_codes(idle_settings: dict[str, str], evidence: Door
     told = evidence.run(str(LAUNCHER), verb, "--help", env=idle_settings, cwd=CHECKOUT)
     words = " ".join(told.stdout.split())
 
-    assert told.code == OK
+    assert told.code == CODES.ok
     assert "Exit codes: 0 ok" in words
     assert "75 busy" in words
 
@@ -76,7 +78,7 @@ def test_unknown_verb_is_a_usage_error(idle_settings: dict[str, str], evidence: 
     """A verb that does not exist ends with the code for wrong usage, and its name."""
     done = evidence.run(str(LAUNCHER), "upp", env=idle_settings, cwd=CHECKOUT)
 
-    assert done.code == USAGE
+    assert done.code == CODES.usage
     assert "upp" in done.stderr
 
 
@@ -85,7 +87,7 @@ def test_unknown_verb_is_a_usage_error(idle_settings: dict[str, str], evidence: 
 
 def test_unknown_setting_is_named(idle_stack: Stack) -> None:
     """A setting with a typing error is refused by its name, with the name it may have meant; nothing is made."""
-    done = idle_stack.run("up", expect=USAGE, env={"MONSITE_PORTS": "3001"})
+    done = idle_stack.run("up", expect=CODES.usage, env={"MONSITE_PORTS": "3001"})
 
     assert "MONSITE_PORTS" in complaint(done)
     assert "MONSITE_PORT?" in complaint(done)
@@ -110,7 +112,7 @@ def test_faulty_settings_file_is_refused(
 
     done = evidence.run(str(checkout / "stack"), "up", env=homes.environment(), cwd=checkout)
 
-    assert done.code == USAGE
+    assert done.code == CODES.usage
     assert [word for word in words if word not in complaint(done)] == []
     assert idle_stack.containers() == ()
 
@@ -132,7 +134,7 @@ def copy_of_the_checkout(folder: Path) -> Path:
 def test_taken_port_is_named(idle_stack: Stack) -> None:
     """A port that somebody listens on is refused with its number before anything starts."""
     with socket.create_server((idle_stack.contract.stack.bind, idle_stack.port)):
-        done = idle_stack.run("up", expect=FAILED)
+        done = idle_stack.run("up", expect=CODES.failed)
 
     assert f":{idle_stack.port} is already taken" in complaint(done)
     assert "MONSITE_PORT=" in complaint(done)
@@ -141,7 +143,7 @@ def test_taken_port_is_named(idle_stack: Stack) -> None:
 
 def test_port_of_another_stack_is_named_with_its_holder(idle_stack: Stack, stack: Stack) -> None:
     """A port that another stack publishes is refused with the name of the container that has it."""
-    done = idle_stack.run("up", expect=FAILED, env={"MONSITE_PORT": str(stack.port)})
+    done = idle_stack.run("up", expect=CODES.failed, env={"MONSITE_PORT": str(stack.port)})
 
     assert f"already taken by container {stack.service('gate').container}" in complaint(done)
     assert stack.client.get("/api/live").status_code == requests.codes.ok
@@ -155,7 +157,7 @@ def test_second_verb_is_told_who_is_at_work(idle_stack: Stack) -> None:
         held.write("./stack up, process 4242\n")
         held.flush()
         fcntl.flock(held, fcntl.LOCK_EX)
-        done = idle_stack.run("up", expect=BUSY)
+        done = idle_stack.run("up", expect=CODES.busy)
 
     assert "is busy: ./stack up, process 4242" in complaint(done)
     assert idle_stack.containers() == ()
@@ -170,8 +172,8 @@ def test_two_ups_at_once_make_one_stack(idle_stack: Stack) -> None:
     for up in ups:
         up.join()
 
-    assert OK in ended
-    assert set(ended) <= {OK, BUSY}
+    assert CODES.ok in ended
+    assert set(ended) <= {CODES.ok, CODES.busy}
     assert len(idle_stack.containers()) == len([*idle_stack.contract.services, *idle_stack.contract.jobs])
     assert idle_stack.write_walk() in idle_stack.read_walks()
 
@@ -201,14 +203,14 @@ def small_disk(idle_stack: Stack) -> Iterator[Stack]:
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system takes root")
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m", "tmpfs", str(idle_stack.root)]
-    assert run_quietly(mount, within=10).code == OK
+    assert run_quietly(mount, within=10).code == CODES.ok
     yield idle_stack
-    assert run_quietly(["umount", str(idle_stack.root)], within=10).code == OK
+    assert run_quietly(["umount", str(idle_stack.root)], within=10).code == CODES.ok
 
 
 def test_full_disk_is_refused_before_anything_starts(small_disk: Stack) -> None:
     """A root on a nearly full file system is refused with what is free and what is needed."""
-    done = small_disk.run("up", expect=FAILED)
+    done = small_disk.run("up", expect=CODES.failed)
 
     assert f"{SMALL_MIB} MiB free" in complaint(done)
     assert "MONSITE_ROOT" in complaint(done)
@@ -221,7 +223,7 @@ def test_full_disk_is_refused_before_anything_starts(small_disk: Stack) -> None:
 
 def test_dead_engine_is_named(idle_stack: Stack) -> None:
     """An engine that does not answer is named by its address, with the way to start it."""
-    done = idle_stack.run("up", expect=FAILED, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    done = idle_stack.run("up", expect=CODES.failed, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
 
     assert "unix:///nonexistent/docker.sock does not answer" in complaint(done)
     assert "start the engine" in complaint(done)
@@ -241,7 +243,7 @@ def test_closed_socket_is_named_with_the_way_in(idle_stack: Stack, evidence: Doo
     finally:
         shutil.rmtree(folder)
 
-    assert done.code == FAILED
+    assert done.code == CODES.failed
     assert "no permission on the Docker engine's socket" in complaint(done)
     assert "usermod -aG docker" in complaint(done)
 
@@ -254,7 +256,9 @@ def without_override(argv: list[str], environment: dict[str, str]) -> Completed:
 
 def test_old_engine_is_refused(idle_stack: Stack, fake_docker: Path) -> None:
     """An engine that is too old is refused with its version and the one that is needed."""
-    done = idle_stack.run("up", expect=FAILED, env=pretend_docker(fake_docker, """echo '{"Version": "19.03.15"}'"""))
+    done = idle_stack.run(
+        "up", expect=CODES.failed, env=pretend_docker(fake_docker, """echo '{"Version": "19.03.15"}'""")
+    )
 
     assert "19.03.15" in complaint(done)
     assert "20.10 or newer" in complaint(done)
@@ -274,7 +278,7 @@ def test_old_compose_is_passed_over(idle_stack: Stack, fake_docker: Path) -> Non
 
 def test_missing_engine_is_named_with_the_command(idle_stack: Stack, tmp_path: Path) -> None:
     """Without an engine, and told to install nothing, the launcher gives the command that installs one."""
-    done = idle_stack.run("up", "--no-install", expect=FAILED, env={"PATH": only_python(tmp_path)})
+    done = idle_stack.run("up", "--no-install", expect=CODES.failed, env={"PATH": only_python(tmp_path)})
 
     assert "no Docker engine on this machine" in complaint(done)
     assert "apt-get install" in complaint(done)

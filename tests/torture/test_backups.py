@@ -58,8 +58,8 @@ def test_flipped_bits_are_found(long: Long) -> None:
 
     assert done.faults == ()
     assert done.counts["found by verify"] + done.counts["found by restore"] == done.tried
-    assert done.counts["found by quick_check in the raw database"] < done.tried
-    assert done.counts["found by integrity_check in the raw database"] < done.tried
+    assert done.counts["found by quick_check in the raw database"] < done.tried / 2
+    assert done.counts["found by integrity_check in the raw database"] < done.tried / 2
 
 
 @pytest.mark.control("RST-05")
@@ -68,7 +68,7 @@ def test_killed_restores_leave_old_or_new(long: Long) -> None:
     done = long.run("kill_restore", "restore_kills")
 
     assert done.faults == ()
-    assert {"hot: old", "hot: new", "cold: old", "cold: new", "cold of a damaged one: old"} <= set(done.counts)
+    assert set(done.counts) >= campaigns.RESTORES_SEEN
 
 
 @pytest.mark.control("BAK-07")
