@@ -1,6 +1,11 @@
-"""`./stack restore` as an operator has it: what it says, what it leaves, what becomes of it when it is cut short."""
+"""`./stack restore` as an operator has it: what it says, what it leaves, what becomes of it when it is cut short.
 
+One stack serves them all: each test writes what it promises, and what it breaks it mends.
+"""
+
+import shutil
 import signal
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -8,14 +13,15 @@ import pytest
 
 from fixtures.contract import Contract
 from fixtures.engine_facts import engine
-from fixtures.evidence import Completed
-from fixtures.launches import at_work, launch, wait_until_app
+from fixtures.evidence import Completed, Door
+from fixtures.launches import at_work, environment, launch, pretend_docker, wait_until_app
+from fixtures.run import CHECKOUT
 from fixtures.services import CONTRACT
 from fixtures.snapshots import canonical, export, flip_bit
 from fixtures.stack import Stack
 from fixtures.wait import rest, wait_for
 
-FAILED, USAGE, DAMAGED, BUSY, INTERRUPTED = 1, 2, 4, 75, 130
+CODES = CONTRACT.exit_codes
 
 pytestmark = pytest.mark.promise("one command brings the site back, and says what it did")
 
@@ -28,38 +34,40 @@ def words(done: Completed) -> str:
 # -- what it says
 
 
-def test_restore_tells_what_came_back_and_what_is_lost(own_stack: Stack) -> None:
+def test_restore_tells_what_came_back_and_what_is_lost(module_stack: Stack) -> None:
     """A restore names the snapshot, its time in UTC and rows, the span that is lost, the former file, its duration."""
-    own_stack.write_walks(3)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(2)
+    module_stack.write_walks(3)
+    count = len(module_stack.read_walks())
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(2)
 
-    told = words(own_stack.run("restore", "latest"))
+    told = words(module_stack.run("restore", "latest"))
 
     made = datetime.strptime(name + "+0000", "balades_%Y%m%d_%H%M%S%z")
-    former = own_stack.root / "data" / "balades.db.backup"
+    former = module_stack.root / "data" / "balades.db.backup"
     assert f"Restored {name}, made {made}, " in told
-    assert " s ago: 0 attachments, 3 walks" in told
+    assert f" s ago: 0 attachments, {count} walks" in told
     assert f" from {made} to " in told
-    assert "walks 5 → 3" in told
+    assert f"walks {count + 2} → {count}" in told
     assert f"The former database file: {former}" in told
-    assert own_stack.as_root("stat", "-c", "%s", "/srv/data/balades.db.backup").stdout.strip() != "0"
+    assert module_stack.as_root("stat", "-c", "%s", "/srv/data/balades.db.backup").stdout.strip() != "0"
     assert "It took " in told
-    assert f"The site answers on {own_stack.url}" in told
+    assert f"The site answers on {module_stack.url}" in told
 
 
-def test_restore_tells_machines_the_same(own_stack: Stack) -> None:
+def test_restore_tells_machines_the_same(module_stack: Stack) -> None:
     """With --json the one document holds source, time, rows before and after, the former file and the duration."""
-    own_stack.write_walks(1)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(1)
+    module_stack.write_walks(1)
+    count = len(module_stack.read_walks())
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
 
-    report = own_stack.run("restore", name, "--json").json()
+    report = module_stack.run("restore", name, "--json").json()
 
     assert (report["outcome"], report["source"], report["mode"]) == ("restored", name, "hot")
-    assert (report["rows"]["walks"], report["lost"]["rows_now"]["walks"]) == (1, 2)
-    assert report["former_file"] == str(own_stack.root / "data" / "balades.db.backup")
-    assert report["site"] == own_stack.url
+    assert (report["rows"]["walks"], report["lost"]["rows_now"]["walks"]) == (count, count + 1)
+    assert report["former_file"] == str(module_stack.root / "data" / "balades.db.backup")
+    assert report["site"] == module_stack.url
     assert report["seconds"] > 0
 
 
@@ -80,83 +88,139 @@ def test_plan_is_shown_and_nothing_changed(module_stack: Stack) -> None:
 # -- in every state of the stack
 
 
-def test_lost_database_comes_back_by_the_same_command(own_stack: Stack, contract: Contract) -> None:
+def test_lost_database_comes_back_by_the_same_command(module_stack: Stack, contract: Contract) -> None:
     """With the database gone the same command brings it back, stopping and starting the app by itself."""
-    promised = own_stack.write_walks(3)
-    own_stack.take_snapshot()
-    own_stack.write_walks(1)
-    own_stack.lose_database()
-    wait_for("the site to miss its database", lambda: not own_stack.is_ready(), contract.recovery.ready_s)
+    module_stack.write_walks(3)
+    promised = module_stack.read_walks()
+    module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    module_stack.lose_database()
+    wait_for("the site to miss its database", lambda: not module_stack.is_ready(), contract.recovery.ready_s)
 
-    told = words(own_stack.run("restore", "latest"))
+    told = words(module_stack.run("restore", "latest"))
 
-    assert own_stack.read_walks() == promised
+    assert module_stack.read_walks() == promised
     assert "nobody can count: /srv/data/balades.db: there is no database" in told
     assert "There was no former database file to keep." in told
 
 
-def test_restore_works_while_the_stack_is_down(own_stack: Stack) -> None:
+def test_restore_works_while_the_stack_is_down(module_stack: Stack) -> None:
     """With everything stopped a restore does its work, says how to start, and `up` then serves what was promised."""
-    promised = own_stack.write_walks(2)
-    own_stack.take_snapshot()
-    own_stack.lose_database()
-    own_stack.down()
+    module_stack.write_walks(2)
+    promised = module_stack.read_walks()
+    module_stack.take_snapshot()
+    module_stack.lose_database()
+    module_stack.down()
 
-    told = words(own_stack.run("restore", "latest"))
-    containers = own_stack.containers()
-    own_stack.up()
+    told = words(module_stack.run("restore", "latest"))
+    containers = module_stack.containers()
+    module_stack.up()
 
     assert "./stack up starts it." in told
     assert containers == ()
-    assert own_stack.read_walks() == promised
+    assert module_stack.read_walks() == promised
 
 
-def test_restore_needs_no_drill(own_stack: Stack) -> None:
+def test_restore_needs_no_drill(module_stack: Stack) -> None:
     """With the service drill stopped a snapshot of the site's own schema is restored all the same."""
-    promised = own_stack.write_walks(2)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(1)
-    engine().containers.get(own_stack.service("drill").container).stop()
+    module_stack.write_walks(2)
+    promised = module_stack.read_walks()
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    service = engine().containers.get(module_stack.service("drill").container)
+    service.stop()
+    try:
+        module_stack.restore(name)
+    finally:
+        service.start()
 
-    own_stack.restore(name)
-
-    assert own_stack.read_walks() == promised
+    assert module_stack.read_walks() == promised
 
 
-def test_cold_restore_on_request(own_stack: Stack) -> None:
+def test_cold_restore_on_request(module_stack: Stack) -> None:
     """`restore --cold` stops the app, exchanges the file, starts the app again and keeps what was there."""
-    promised = own_stack.write_walks(2)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(1)
-    before = own_stack.identity()
+    module_stack.write_walks(2)
+    promised = module_stack.read_walks()
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    before = module_stack.identity()
 
-    told = words(own_stack.run("restore", name, "--cold"))
+    told = words(module_stack.run("restore", name, "--cold"))
 
-    changed = [old[0] for old, new in zip(before, own_stack.identity(), strict=True) if old != new]
-    assert own_stack.read_walks() == promised
+    changed = [old[0] for old, new in zip(before, module_stack.identity(), strict=True) if old != new]
+    assert module_stack.read_walks() == promised
     assert "with the app stopped" in told
     assert "kept as snapshot balades_" in told
-    assert changed == [own_stack.service("app").container]
+    assert changed == [module_stack.service("app").container]
 
 
 @pytest.mark.control("RST-04")
-def test_site_that_stays_ill_gets_its_former_database_back(own_stack: Stack) -> None:
+def test_site_that_stays_ill_gets_its_former_database_back(module_stack: Stack) -> None:
     """When the site does not get well on what was restored, the former database returns by itself, with code 1."""
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(2)
-    before = canonical(own_stack)
-    own_stack.as_root("mv", "/srv/secrets/write_token", "/srv/secrets/mislaid")  # without it the app cannot start
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(2)
+    before = canonical(module_stack)
+    module_stack.as_root("mv", "/srv/secrets/write_token", "/srv/secrets/mislaid")  # without it the app cannot start
 
-    done = own_stack.run("restore", name, "--cold", expect=FAILED)
-    after = canonical(own_stack)
-    own_stack.as_root("mv", "/srv/secrets/mislaid", "/srv/secrets/write_token")
-    own_stack.up()
+    done = module_stack.run("restore", name, "--cold", expect=CODES.failed)
+    after = canonical(module_stack)
+    module_stack.as_root("mv", "/srv/secrets/mislaid", "/srv/secrets/write_token")
+    module_stack.up()
 
     assert f"was not well on {name}, so the former database is back from balades_" in done.stderr
     assert "it is not well on that either" in done.stderr
     assert "hint: " in done.stderr
     assert after == before
-    assert canonical(own_stack) == before
+    assert canonical(module_stack) == before
+
+
+def test_failed_stop_does_not_leave_the_app_stopped(module_stack: Stack, contract: Contract, tmp_path: Path) -> None:
+    """When `docker stop` fails although the app did stop, a cold restore changes nothing and starts the app again."""
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    before = canonical(module_stack)
+    started = module_stack.service("app").facts.started
+    real = shutil.which("docker")
+    late = f'[ "$1" = stop ] || exec {real} "$@"; {real} "$@"; echo "Error response from daemon: too late" >&2; exit 1'
+
+    done = module_stack.run("restore", name, "--cold", env=pretend_docker(tmp_path / "bin", late), expect=CODES.failed)
+
+    assert "too late" in done.stderr
+    assert module_stack.service("app").facts.started != started, "the app must have been stopped"
+    module_stack.wait_until_ready(within=contract.recovery.ready_s)
+    assert canonical(module_stack) == before
+
+
+FAILS_AT_THE_END = """
+case "$*" in
+  *"-m backup restore WANTED "*)
+    told=$(REAL "$@") || exit
+    echo "$told" | sed 's/"outcome": "restored"/"outcome": "failure", "code": 1, "error": "not as it was", "hint": "-"/'
+    echo "error: not as it was" >&2
+    exit 1 ;;
+  *) exec REAL "$@" ;;
+esac
+"""
+
+
+@pytest.mark.control("RST-04")
+@pytest.mark.parametrize("way", [(), ("--cold",)], ids=["hot", "cold"])
+def test_exchange_that_went_wrong_is_undone(module_stack: Stack, tmp_path: Path, way: tuple[str, ...]) -> None:
+    """When the keeper finds after the exchange that it is not what was wanted, the former database returns, code 1."""
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(2)
+    before = canonical(module_stack)
+    script = FAILS_AT_THE_END.replace("WANTED", name).replace("REAL", str(shutil.which("docker")))
+    dry = '*"--dry-run"*) exec REAL "$@" ;;'.replace("REAL", str(shutil.which("docker")))
+    script = script.replace('case "$*" in', f'case "$*" in\n  {dry}')
+
+    done = module_stack.run("restore", name, *way, env=pretend_docker(tmp_path / "bin", script), expect=CODES.failed)
+
+    assert f"what came back was not {name}, so the former database is back from balades_" in done.stderr
+    assert "it is well again" in done.stderr
+    assert "not as it was" in done.stderr
+    assert canonical(module_stack) == before
+    assert module_stack.is_ready()
 
 
 # -- into a file
@@ -186,7 +250,7 @@ def test_file_that_exists_is_never_overwritten(module_stack: Stack, tmp_path: Pa
     target = tmp_path / "precious"
     target.write_text("do not lose this", encoding="utf-8")
 
-    done = module_stack.run("restore", "latest", "--to", str(target), expect=USAGE)
+    done = module_stack.run("restore", "latest", "--to", str(target), expect=CODES.usage)
 
     assert f"{target} exists already" in " ".join(done.stderr.split())
     assert target.read_text(encoding="utf-8") == "do not lose this"
@@ -198,16 +262,65 @@ def test_refused_file_leaves_nothing_behind(module_stack: Stack, tmp_path: Path)
     given = tmp_path / "flipped.db.zst"
     given.write_bytes(flip_bit(export(module_stack, module_stack.take_snapshot()).stored))
 
-    done = module_stack.run("restore", str(given), "--to", str(tmp_path / "out.db"), "--json", expect=DAMAGED)
+    done = module_stack.run("restore", str(given), "--to", str(tmp_path / "out.db"), "--json", expect=CODES.damaged)
 
-    assert done.json()["code"] == DAMAGED
+    assert done.json()["code"] == CODES.damaged
     assert list(tmp_path.iterdir()) == [given]
+
+
+def test_keeper_killed_while_it_writes_is_told(module_stack: Stack, tmp_path: Path) -> None:
+    """When the keeper is killed in the middle of `restore --to`, the launcher says so, code 1, and leaves nothing."""
+    name, folder = module_stack.take_snapshot(), tmp_path / "out"
+    folder.mkdir()
+    killed = (
+        f'case "$*" in *"--to -"*) head -c 5000 /dev/zero; exit 137 ;; *) exec {shutil.which("docker")} "$@" ;; esac'
+    )
+    env = pretend_docker(tmp_path / "bin", killed)
+
+    done = module_stack.run("restore", name, "--to", str(folder / "out.db"), "--json", env=env, expect=CODES.failed)
+
+    assert done.json()["code"] == CODES.failed
+    assert "ended with exit code 137" in done.stderr
+    assert "hint: " in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+SEEN_SYNCED = """
+import os
+fsync, link = os.fsync, os.link
+def told(what):
+    with open("TOLD", "a") as file:
+        file.write(what + "\\n")
+def seen(descriptor):
+    fsync(descriptor)
+    told("synced " + os.readlink(f"/proc/self/fd/{descriptor}"))
+def linked(old, new):
+    link(old, new)
+    told(f"named {new}")
+os.fsync, os.link = seen, linked
+"""
+
+
+def test_written_file_outlives_a_power_cut(module_stack: Stack, tmp_path: Path, evidence: Door) -> None:
+    """`restore --to` makes the bytes durable before the file has its name, and the name itself before it says done."""
+    name, target, told = module_stack.take_snapshot(), tmp_path / "out.db", tmp_path / "told"
+    (tmp_path / "sitecustomize.py").write_text(SEEN_SYNCED.replace("TOLD", str(told)), encoding="utf-8")
+    seeing = {**environment(module_stack), "PYTHONPATH": f"{tmp_path}:{CHECKOUT / 'docker'}"}
+
+    done = evidence.run(
+        sys.executable, "-m", "ops", "restore", name, "--to", str(target), env=seeing, cwd=CHECKOUT, within=60
+    )
+
+    part, named, folder = evidence.read(told).splitlines()
+    assert done.code == 0, done.told()
+    assert (part.startswith(f"synced {tmp_path}/.out.db."), named) == (True, f"named {target}")
+    assert folder == f"synced {tmp_path}"
 
 
 @pytest.mark.parametrize("flag", ["--cold", "--dry-run", "--allow-missing"])
 def test_file_and_site_are_not_mixed(module_stack: Stack, tmp_path: Path, flag: str) -> None:
     """`--to` together with an option about the site is refused as wrong usage."""
-    done = module_stack.run("restore", "latest", "--to", str(tmp_path / "out.db"), flag, expect=USAGE)
+    done = module_stack.run("restore", "latest", "--to", str(tmp_path / "out.db"), flag, expect=CODES.usage)
 
     assert "leave those away" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -216,103 +329,124 @@ def test_file_and_site_are_not_mixed(module_stack: Stack, tmp_path: Path, flag: 
 # -- two at once
 
 
-def test_second_restore_is_told_of_the_first(own_stack: Stack) -> None:
+HELD_START = """
+case "$1" in start) for tenth in $(seq 600); do [ -e GO_ON ] && break; sleep 0.1; done ;; esac
+exec REAL "$@"
+"""
+
+
+def test_second_restore_is_told_of_the_first(module_stack: Stack, tmp_path: Path) -> None:
     """Of two restores at once the second is refused with the verb and process of the first, which ends well."""
-    promised = own_stack.write_walks(2)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(1)
-    with launch(own_stack, "restore", name, "--cold") as first:
-        wait_until_app(own_stack, "exited", within=60)
-        refused = own_stack.run("restore", name, expect=BUSY)
+    module_stack.write_walks(2)
+    promised = module_stack.read_walks()
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    go_on = tmp_path / "go-on"
+    held = HELD_START.replace("GO_ON", str(go_on)).replace("REAL", str(shutil.which("docker")))
+    with launch(module_stack, "restore", name, "--cold", env=pretend_docker(tmp_path / "bin", held)) as first:
+        wait_until_app(module_stack, "exited", within=60)
+        refused = module_stack.run("restore", name, expect=CODES.busy)
+        go_on.touch()
         ended = first.end()
 
     assert f"is busy: ./stack restore, process {first.process.pid}" in " ".join(refused.stderr.split())
     assert ended.code == 0
-    assert own_stack.read_walks() == promised
+    assert module_stack.read_walks() == promised
 
 
 @pytest.mark.control("BAK-09")
-def test_restore_during_a_backup_is_told_who_is_at_work(own_stack: Stack) -> None:
+def test_restore_during_a_backup_is_told_who_is_at_work(module_stack: Stack) -> None:
     """While a snapshot is being taken a restore is refused as busy, with the holder's name, and changes nothing."""
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(1)
-    before = canonical(own_stack)
-    with at_work(own_stack, "now"):
-        refused = own_stack.run("restore", name, "--json", expect=BUSY)
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    before = canonical(module_stack)
+    with at_work(module_stack, "now"):
+        refused = module_stack.run("restore", name, "--json", expect=CODES.busy)
 
-    assert refused.json()["code"] == BUSY
+    assert refused.json()["code"] == CODES.busy
     assert "`now` since 20" in refused.stderr
-    assert canonical(own_stack) == before
+    assert canonical(module_stack) == before
 
 
 # -- cut short
 
 
-def test_interrupted_restore_is_brought_to_its_end(own_stack: Stack) -> None:
+def test_interrupted_restore_is_brought_to_its_end(module_stack: Stack) -> None:
     """Ctrl-C while the app is stopped waits until the site is back; then the launcher tells all, and ends."""
-    promised = own_stack.write_walks(2)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(1)
-    with launch(own_stack, "restore", name, "--cold") as launched:
-        wait_until_app(own_stack, "exited", within=60)
+    module_stack.write_walks(2)
+    promised = module_stack.read_walks()
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    with launch(module_stack, "restore", name, "--cold") as launched:
+        wait_until_app(module_stack, "exited", within=60)
         launched.signal(signal.SIGINT)
         done = launched.end()
 
-    assert done.code == INTERRUPTED
+    assert done.code == CODES.interrupted
     assert "is brought to its end first" in done.stderr
     assert f"Restored {name}" in done.stdout
-    assert own_stack.read_walks() == promised
+    assert module_stack.read_walks() == promised
 
 
-def test_lost_terminal_does_not_leave_the_app_stopped(own_stack: Stack) -> None:
+def test_lost_terminal_does_not_leave_the_app_stopped(module_stack: Stack) -> None:
     """A terminal that goes away while the app is stopped, as a broken ssh line does, does not end the restore."""
-    promised = own_stack.write_walks(2)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(1)
-    with launch(own_stack, "restore", name, "--cold") as launched:
-        wait_until_app(own_stack, "exited", within=60)
+    module_stack.write_walks(2)
+    promised = module_stack.read_walks()
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    with launch(module_stack, "restore", name, "--cold") as launched:
+        wait_until_app(module_stack, "exited", within=60)
         launched.signal(signal.SIGHUP)
         done = launched.end()
 
-    assert done.code == INTERRUPTED
-    assert own_stack.read_walks() == promised
+    assert done.code == CODES.interrupted
+    assert module_stack.read_walks() == promised
 
 
 @pytest.mark.control("RST-05")
-def test_launcher_killed_while_the_app_is_stopped_is_made_good_by_the_next(own_stack: Stack) -> None:
+def test_launcher_killed_while_the_app_is_stopped_is_made_good_by_the_next(module_stack: Stack) -> None:
     """After kill -9 with the app stopped, the keeper's exchange is whole and the same command again starts the site."""
-    promised = own_stack.write_walks(2)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(1)
-    with launch(own_stack, "restore", name, "--cold") as launched:
-        wait_until_app(own_stack, "exited", within=60)
+    module_stack.write_walks(2)
+    promised = module_stack.read_walks()
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(1)
+    with launch(module_stack, "restore", name, "--cold") as launched:
+        wait_until_app(module_stack, "exited", within=60)
         launched.signal(signal.SIGKILL)
         launched.end()
-    assert not own_stack.is_ready(), "the app must be stopped, or there is nothing to make good"
+    assert not module_stack.is_ready(), "the app must be stopped, or there is nothing to make good"
     rest(1, "the keeper may still be at work on what the dead launcher asked for")
 
-    again = own_stack.run("restore", name)
+    again = module_stack.run("restore", name)
 
     assert "The site answers on" in again.stdout
-    assert own_stack.read_walks() == promised
+    assert module_stack.read_walks() == promised
 
 
 @pytest.mark.control("RST-05")
-@pytest.mark.parametrize("after_s", CONTRACT.operations["kill_after_s"])
-def test_killed_launcher_leaves_old_or_new(module_stack: Stack, after_s: float) -> None:
-    """A launcher killed in a hot restore leaves the old or the new database, whole, under a site that answers."""
+@pytest.mark.parametrize("event", CONTRACT.operations.texts("killed_at"))
+def test_killed_launcher_leaves_old_or_new(module_stack: Stack, event: str) -> None:
+    """A launcher killed while the keeper restores leaves the old or the new database, whole; the site answers."""
     module_stack.write_walks(1)
     new = canonical(module_stack)
     name = module_stack.take_snapshot()
     module_stack.write_walks(1)
     old = canonical(module_stack)
+    before = told_by_the_keeper(module_stack, event)
     with launch(module_stack, "restore", name) as launched:
-        rest(after_s, "the kill comes at a moment of its own")
+        wait_for(f"{event} of the keeper", lambda: told_by_the_keeper(module_stack, event) > before, 30, every=0.01)
         launched.signal(signal.SIGKILL)
-        launched.end()
+        killed = launched.end()
     wait_for("the keeper to be done", lambda: module_stack.run("backup", "now", expect=None).code == 0, 30)
 
+    assert killed.code == -signal.SIGKILL, "the launcher must have been at work still"
     assert canonical(module_stack) in (old, new)
     assert module_stack.is_ready()
     module_stack.restore(name)
     assert canonical(module_stack) == new
+
+
+def told_by_the_keeper(stack: Stack, event: str) -> int:
+    """Count an event in the keeper's log; unrecorded, because it is asked again and again."""
+    log = engine().containers.get(stack.service("backup").container).logs().decode()
+    return log.count(f'"event": "{event}"')
