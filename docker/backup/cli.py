@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         "source", metavar="SOURCE", help="latest, a name, a path inside the container, or - for bytes on stdin"
     )
     restore.add_argument("--filename", metavar="NAME", help="what the bytes on stdin are called")
+    restore.add_argument(
+        "--manifest-bytes", metavar="N", type=int, default=0, help="so many bytes on stdin are its manifest"
+    )
     restore.add_argument("--dry-run", action="store_true", help="verify and plan, change nothing")
     restore.add_argument("--cold", action="store_true", help="exchange the file; the site must be stopped")
     restore.add_argument(

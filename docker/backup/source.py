@@ -37,6 +37,15 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Given:
+    """Bytes that somebody sends: the manifest that lay beside the file, where there was one, then the file."""
+
+    stdin: IO[bytes]
+    file_name: str | None
+    manifest_bytes: int
+
+
+@dataclass(frozen=True)
 class Verified:
     """A source whose database stands unpacked in staging, whole."""
 
@@ -45,16 +54,19 @@ class Verified:
     described: Description
 
 
-def find(work: Work, given: str, file_name: str | None, incoming: IO[bytes]) -> Source:
+def find(work: Work, given: str, incoming: Given) -> Source:
     """Understand SOURCE: latest, a name, a path inside the container, or bytes."""
     repository = work.repository
     if given == STDIN:
-        if not file_name:
+        if not incoming.file_name:
             raise Usage("bytes on stdin have no name", "say what they are: --filename balades_….db.zst")
-        name = Path(file_name).name
+        name = Path(incoming.file_name).name
         path = repository.staging / "given"
         with writing(str(path)), path.open("xb") as out:
-            _pour(work, incoming, out, work.progress.begin("read"))
+            if incoming.manifest_bytes:
+                beside = _manifest_beside(path, name)
+                beside.write_bytes(incoming.stdin.read(incoming.manifest_bytes))
+            _pour(work, incoming.stdin, out, work.progress.begin("read"))
         return _foreign(repository, path, name, shown=name)
     if given == LATEST:
         stored = repository.newest(work.now)
@@ -67,6 +79,10 @@ def find(work: Work, given: str, file_name: str | None, incoming: IO[bytes]) -> 
     else:
         stored = repository.find(given)
     return of_stored(repository, stored)
+
+
+def _manifest_beside(path: Path, name: str) -> Path:
+    return path.with_name(f"{name.split('.', 1)[0]}.json")
 
 
 def of_stored(repository: Repository, stored: Stored) -> Source:
@@ -90,7 +106,7 @@ def _foreign(repository: Repository, path: Path, name: str, *, shown: str) -> So
     if not same:
         digest = compress.sha256_of(path)
         same = [made for made in known if digest in (made.sha256, made.raw_sha256)]
-    beside = path.with_name(f"{stem}.json")
+    beside = _manifest_beside(path, name)
     # os.path, because Path raises where the longer ending makes a name that no file can have
     if not same and os.path.isfile(beside):  # noqa: PTH113
         same = [manifest.parse(beside.read_text(encoding="utf-8"), str(beside))]

@@ -29,7 +29,7 @@ def extract(compose: Compose, ui: Ui, wanted: str, target: Path) -> int:
     try:
         with _opened(part) as file:
             with ui.step(f"Verify the snapshot and write {target}") as step:
-                code, told = keeper.run(compose, ["restore", *source.args, "--to", "-"], file, step, source.file)
+                code, told = keeper.run(compose, ["restore", *source.args, "--to", "-"], file, step, source)
                 step.well = code == Exit.OK
             if code != Exit.OK:
                 ui.relay(told, code)

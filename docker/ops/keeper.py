@@ -5,14 +5,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any
 
 from ops import claims, health
 from ops.compose import Compose
 from ops.errors import Exit, StackError
 from ops.progress import Heard
+from ops.sources import Source
 from ops.ui import Step
 
 LOOK_EVERY_S = 0.1
@@ -21,11 +22,11 @@ _BLOCK = 64 * 1024
 
 
 def call(
-    compose: Compose, args: Sequence[str], step: Step | None = None, source: Path | None = None
+    compose: Compose, args: Sequence[str], step: Step | None = None, source: Source | None = None
 ) -> tuple[int, dict[str, Any]]:
     """Run one command of the keeper with --json and return its exit code and document.
 
-    `step` shows how far it has come; `source` is a file to feed on stdin. The keeper's words on stderr are
+    `step` shows how far it has come; `source` may have a file to feed on stdin. The keeper's words on stderr are
     passed on as they are. Raises StackError as run() does, and when the answer is not JSON.
     """
     with tempfile.TemporaryFile() as answer:
@@ -44,7 +45,7 @@ def call(
 
 
 def run(
-    compose: Compose, args: Sequence[str], answer: IO[bytes], step: Step | None = None, source: Path | None = None
+    compose: Compose, args: Sequence[str], answer: IO[bytes], step: Step | None = None, source: Source | None = None
 ) -> tuple[int, str]:
     """Run one command of the keeper, its stdout into `answer`. Return its exit code and what it said on stderr.
 
@@ -57,7 +58,7 @@ def run(
     if display and display.wanted and args[0] in ("now", "verify", "restore", "drill"):
         argv.append("--progress")
     words = []
-    with tempfile.TemporaryFile() as told, open(source or os.devnull, "rb") as stdin:  # noqa: PTH123  # devnull is no Path
+    with tempfile.TemporaryFile() as told, _fed(source) as stdin:
         process = subprocess.Popen(
             argv, stdin=stdin, stdout=answer, stderr=told, env=compose.environment, start_new_session=True
         )
@@ -87,6 +88,25 @@ def _door(compose: Compose) -> list[str]:
         f"there is no stack in {compose.settings.root}: it was never started",
         "./stack up starts one; MONSITE_ROOT names another folder",
     )
+
+
+@contextmanager
+def _fed(source: Source | None) -> Iterator[IO[bytes]]:
+    """Open what the keeper reads: nothing, a file, or a file with its manifest before it.
+
+    The two are joined by a process of its own, which outlives the launcher as the keeper's command does.
+    """
+    with open((source and source.file) or os.devnull, "rb") as file:  # noqa: PTH123  # devnull is no Path
+        if source is None or source.manifest is None:
+            yield file
+            return
+        join = ["cat", str(source.manifest), "-"]
+        ours, theirs = os.pipe()
+        with os.fdopen(ours, "rb") as both:
+            process = subprocess.Popen(join, stdin=file, stdout=theirs, start_new_session=True)
+            os.close(theirs)
+            yield both
+        process.wait()
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> bool:

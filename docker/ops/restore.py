@@ -1,7 +1,7 @@
 """Bring the database and the uploads back: verify first, keep what was, return it when the site stays ill."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ops import keeper, restored, roots, sources
@@ -33,7 +33,7 @@ def restore(compose: Compose, ui: Ui, wanted: str, wish: Wish) -> int:
     """
     begun = time.monotonic()
     named = sources.parse(wanted)
-    source = Source((*named.args, *(["--allow-missing"] if wish.allow_missing else [])), named.file)
+    source = replace(named, args=(*named.args, *(["--allow-missing"] if wish.allow_missing else [])))
     if wish.dry_run:
         code, document = _ask(compose, ui, "Verify the snapshot and plan", source, "--dry-run")
         ui.say(*restored.plan(document))
@@ -75,7 +75,7 @@ def _bring_back(compose: Compose, ui: Ui, site: Site, source: Source, *, cold: b
 
 def _ask(compose: Compose, ui: Ui, what: str, source: Source, *flags: str) -> Answer:
     with ui.step(what) as step:
-        code, document = keeper.call(compose, ["restore", *source.args, *flags], step, source.file)
+        code, document = keeper.call(compose, ["restore", *source.args, *flags], step, source)
         step.well = code in (Exit.OK, Exit.COLD_NEEDED)
     return code, document
 

@@ -16,6 +16,7 @@ class Source:
 
     args: tuple[str, ...]
     file: Path | None  # to be fed on stdin
+    manifest: Path | None = None  # to be fed before it
 
 
 def parse(wanted: str) -> Source:
@@ -29,4 +30,8 @@ def parse(wanted: str) -> Source:
             "./stack backup list shows the snapshots; a file is given by its path",
             Exit.USAGE,
         )
-    return Source(("-", f"--filename={path.name}"), path)
+    args = ("-", f"--filename={path.name}")
+    beside = str(path.with_name(f"{path.name.split('.', 1)[0]}.json"))
+    if not os.path.isfile(beside):  # noqa: PTH113  # as above
+        return Source(args, path)
+    return Source((*args, f"--manifest-bytes={os.stat(beside).st_size}"), path, Path(beside))  # noqa: PTH116

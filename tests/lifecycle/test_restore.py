@@ -26,6 +26,8 @@ from fixtures.snapshots import (
 from fixtures.stack import Stack
 from fixtures.wait import wait_for
 
+CODES = CONTRACT.exit_codes
+
 
 @pytest.mark.control("RST-01")
 def test_restore_brings_back_exactly_what_was_promised(own_stack: Stack, contract: Contract) -> None:
@@ -104,6 +106,43 @@ def test_restore_is_reversible(module_stack: Stack) -> None:
     assert canonical(module_stack) == replaced
 
 
+@pytest.fixture
+def brought(module_stack: Stack, tmp_path: Path) -> Path:
+    """A database from elsewhere with its manifest beside it, of a snapshot that the stack does not have any more."""
+    module_stack.write_walks(1)
+    name = module_stack.take_snapshot()
+    file = tmp_path / f"{name}.db"
+    file.write_bytes(export(module_stack, name).raw)
+    manifest = module_stack.as_root("cat", f"/srv/backups/daily/{name}.json").stdout
+    file.with_suffix(".json").write_text(manifest, encoding="utf-8")
+    module_stack.as_root("sh", "-c", f"rm /srv/backups/*/{name}.*")
+    return file
+
+
+@pytest.mark.control("RST-03")
+@pytest.mark.parametrize("signed", [True, False], ids=["with its manifest", "without"])
+def test_file_counts_as_signed_with_its_manifest_beside_it(module_stack: Stack, brought: Path, signed: bool) -> None:
+    """A file of the host is proven by the manifest that lies beside it; without one it is restored as unsigned."""
+    promised = canonical(module_stack)
+    if not signed:
+        brought.with_suffix(".json").unlink()
+    module_stack.write_walks(1)
+
+    report = module_stack.restore(str(brought))
+
+    assert (report["outcome"], report["signed"]) == ("restored", signed)
+    assert canonical(module_stack) == promised
+
+
+@pytest.mark.control("RST-03")
+def test_file_that_is_not_its_manifests_is_refused(module_stack: Stack, brought: Path) -> None:
+    """A whole database beside the manifest of another one is refused; data and site stay as they were."""
+    brought.write_bytes(with_pragma(brought.read_bytes(), "application_id = 4711"))
+    words = (brought.name, "its manifest describes")
+
+    refused_and_unharmed(module_stack, "restore", str(brought), code=CODES.damaged, words=words)
+
+
 @pytest.mark.promise("a restore does not stop the running site")
 def test_hot_restore_is_not_noticed(module_stack: Stack, evidence: Door) -> None:
     """While visitors read, a restore into the running site fails no request and restarts no container."""
@@ -120,7 +159,6 @@ def test_hot_restore_is_not_noticed(module_stack: Stack, evidence: Door) -> None
     assert module_stack.identity() == before
 
 
-CODES = CONTRACT.exit_codes
 REFUSALS = (
     # what is given, under which name, the code and a word of the reason
     ("truncated", "cut.db.zst", lambda one: one.stored[: len(one.stored) // 2], CODES.damaged, "cannot be unpacked"),

@@ -41,7 +41,8 @@ def bring_back(args: argparse.Namespace, work: Work) -> int:
 
 
 def _locked(args: argparse.Namespace, work: Work) -> Answer:
-    verified = source.verify(work, source.find(work, args.source, args.filename, sys.stdin.buffer))
+    given = source.Given(sys.stdin.buffer, args.filename, args.manifest_bytes)
+    verified = source.verify(work, source.find(work, args.source, given))
     if args.to == "-":
         for block in compress.blocks(verified.raw):
             sys.stdout.buffer.write(block)
