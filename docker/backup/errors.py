@@ -76,6 +76,12 @@ class Unrehearsed(BackupError):
     code = 9
 
 
+class ToolFailed(BackupError):
+    """A program we call was killed or could not start: nothing is known of what it was to work on."""
+
+    code = 1
+
+
 class Busy(BackupError):
     """Another backup or restore, or the site itself, holds what is needed."""
 
@@ -110,3 +116,17 @@ def writing(subject: str) -> Iterator[None]:
                 "the folder was replaced under the running service; `./stack up` mounts the one that is there now",
             ) from refused
         raise
+
+
+_NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # say something about us
+
+
+@contextmanager
+def reading(subject: str, hint: str) -> Iterator[None]:
+    """Tell a stored file that cannot be read, a bad sector say, as damage to it and not as a defect of ours."""
+    try:
+        yield
+    except OSError as refused:
+        if refused.errno in _NOT_THE_FILE:
+            raise
+        raise Damaged(f"{subject}: cannot be read: {refused.strerror or refused}", hint) from refused

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from .errors import NoSuchSnapshot
 from .manifest import SAFETY
 from .repository import Repository
 from .rotation import TOLERANCE
@@ -52,7 +53,10 @@ def reasons(settings: Settings, now: datetime, *, last_run: object, drill: objec
 def _of_newest(repository: Repository, max_age: timedelta, now: datetime) -> list[str]:
     found = []
     for name in repository.names():  # newest first by name, so the first believed one nearly always decides
-        stored = repository.look(name)
+        try:
+            stored = repository.look(name)
+        except NoSuchSnapshot:
+            continue  # it left between the two looks, by whoever holds the lock
         made = stored.manifest
         if made is None or stored.problem is not None:
             found.append(f"{name} is not whole: {stored.problem}")

@@ -4,6 +4,7 @@ A path comes out of a database and is not believed: it must lie inside uploads/,
 symbolic link. Every byte is hashed on its way, in either direction.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -13,14 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .compress import sha256_of
+from .compress import BLOCK, digest_of, sha256_of
 from .disk import sync_folder
-from .errors import writing
+from .errors import Damaged, reading, writing
 from .manifest import Upload
 from .repository import Repository
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_BLOCK = 1024 * 1024
 _FOLDER = 0o750
 _FILE = 0o600
 
@@ -72,29 +72,26 @@ def _opened(root: Path, path: str) -> Iterator[int]:
             os.close(descriptor)
 
 
-def _digest_of(descriptor: int) -> str:
-    digest = hashlib.sha256()
-    while block := os.read(descriptor, _BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
+def _blocks(descriptor: int) -> Iterator[bytes]:
+    while block := os.read(descriptor, BLOCK):
+        yield block
 
 
 def collect(
     repository: Repository, uploads: Path, files: Iterable[Wanted]
 ) -> tuple[tuple[Upload, ...], tuple[str, ...]]:
     """Make sure of an object for every file; return what is held, and the paths that are nowhere whole."""
-    held, missing, added = [], [], False
+    held, missing = [], []
     for file in files:
         target = repository.objects / file.sha256
-        if _is_doubtful(uploads, file, target) and sha256_of(target) != file.sha256:
+        if _is_doubtful(uploads, file, target) and fault_of(repository, file.sha256) is not None:
             set_aside(target)
-        if not target.exists():
-            if not _take(uploads, file, target, repository.staging / f"object.{file.sha256}"):
-                missing.append(file.path)
-                continue
-            added = True
+        staged = repository.staging / f"object.{file.sha256}"
+        if not (target.exists() or _take(uploads, file, target, staged)):
+            missing.append(file.path)
+            continue
         held.append(Upload(file.path, file.sha256, target.stat().st_size))
-    if added:
+    if held:  # also where nothing was added now: a killed run may have named an object and not come as far as this
         sync_folder(repository.objects)
     return tuple(held), tuple(missing)
 
@@ -136,7 +133,14 @@ def fault_of(repository: Repository, sha256: str) -> str | None:
     path = repository.objects / sha256
     if not path.is_file():
         return f"{path} is gone"
-    return None if sha256_of(path) == sha256 else f"{path} is damaged"
+    try:
+        with reading(str(path), _HINT):
+            return None if sha256_of(path) == sha256 else f"{path} is damaged"
+    except Damaged as unreadable:
+        return unreadable.message
+
+
+_HINT = "the next snapshot takes it anew from uploads/, if the file there is whole"
 
 
 def _take(uploads: Path, file: Wanted, target: Path, staged: Path) -> bool:
@@ -148,19 +152,16 @@ def _take(uploads: Path, file: Wanted, target: Path, staged: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
     except OSError as refused:
-        if refused.errno == _SYMLINK:
+        if refused.errno == errno.ELOOP:  # what O_NOFOLLOW answers to a symbolic link
             return False
         raise
     return True
 
 
-_SYMLINK = 40  # ELOOP: what O_NOFOLLOW answers to a symbolic link
-
-
 def _copy(source: int, target: Path, mode: int) -> str:
     digest = hashlib.sha256()
     with target.open("wb") as out:
-        while block := os.read(source, _BLOCK):
+        for block in _blocks(source):
             digest.update(block)
             out.write(block)
         os.fchmod(out.fileno(), mode)
@@ -175,7 +176,7 @@ def absent(uploads: Path, files: Iterable[Wanted]) -> list[Wanted]:
     for file in files:
         try:
             with _opened(uploads, file.path) as source:
-                if _digest_of(source) == file.sha256:
+                if digest_of(_blocks(source)) == file.sha256:
                     continue
         except OSError:
             pass  # gone, a link or unreadable: in each case not what the row names

@@ -11,14 +11,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from . import manifest as manifests
 from .disk import READ_ONLY, link_or_copy, sync_folder, write_synced
-from .errors import BackupError, Busy, Damaged, NoSuchSnapshot, writing
+from .errors import BackupError, Busy, Damaged, NoSuchSnapshot, reading, writing
 from .manifest import Manifest
 from .rotation import DAILY, TIERS, TOLERANCE, Snapshot
 
@@ -26,6 +26,7 @@ _NAME = re.compile(r"balades_\d{8}_\d{6}")
 _PAYLOAD_ENDINGS = (".db.zst", ".db.gz")
 _PRIVATE_FOLDER = 0o700
 _HOLDER_BYTES = 200
+_USE_ANOTHER = "use another snapshot"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Stored:
     def verified(self) -> bool:
         """Whether it was checked when it was made and nothing has been found wrong since."""
         return self.manifest is not None and self.manifest.verified and self.problem is None
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What one tier holds of a snapshot."""
+
+    tier: str
+    path: Path  # of the payload
+    manifest_problem: str | None  # what is wrong with this tier's own manifest, if anything
+    problem: str | None  # what is wrong with the payload, as far as can be told without reading it
 
 
 class Repository:
@@ -115,12 +126,16 @@ class Repository:
         problem: str | None = None
         for tier in tiers:
             try:
-                believed = self._read(name, tier)
-                self._expect_payload(believed, tier)
+                found = self._read(name, tier)
+                believed = believed or found
+                self._expect_payload(found, tier)
             except BackupError as wrong:
-                problem = problem or wrong.message
+                if self._manifest(name, tier).exists():  # else it has just been removed, by whoever holds the lock
+                    problem = problem or wrong.message
             else:
-                return Stored(name, tiers, believed, None)
+                return Stored(name, tiers, found, None)
+        if problem is None:
+            return self.look(name)  # all that was seen has gone meanwhile: it may have come into another tier
         return Stored(name, tiers, believed, problem)
 
     def _read(self, name: str, tier: str) -> Manifest:
@@ -128,50 +143,61 @@ class Repository:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as unreadable:
-            raise Damaged(f"manifest {path}: {unreadable}", "use another snapshot") from unreadable
+            raise Damaged(f"manifest {path}: {unreadable}", _USE_ANOTHER) from unreadable
         found = manifests.parse(text, str(path))
         if found.name != name:
-            raise Damaged(f"manifest {path}: it is of another snapshot, {found.name}", "use another snapshot")
+            raise Damaged(f"manifest {path}: it is of another snapshot, {found.name}", _USE_ANOTHER)
         return found
 
     def _expect_payload(self, manifest: Manifest, tier: str) -> Path:
         payload = self.root / tier / manifest.payload
-        try:
-            size = payload.stat().st_size
-        except FileNotFoundError as gone:
-            raise Damaged(f"snapshot {payload}: the payload is gone", "use another snapshot") from gone
+        with reading(f"snapshot {payload}", _USE_ANOTHER):
+            try:
+                size = payload.stat().st_size
+            except FileNotFoundError as gone:
+                raise Damaged(f"snapshot {payload}: the payload is gone", _USE_ANOTHER) from gone
         if size != manifest.bytes:
-            raise Damaged(
-                f"snapshot {payload}: {size} bytes where its manifest says {manifest.bytes}",
-                "use another snapshot",
-            )
+            raise Damaged(f"snapshot {payload}: {size} bytes where its manifest says {manifest.bytes}", _USE_ANOTHER)
         return payload
 
     def all(self) -> list[Stored]:
-        """Return every snapshot, newest first by name."""
-        return [self.look(name) for name in self.names()]
+        """Return every snapshot, newest first by name; who looks without the lock may see one leave."""
+        found = []
+        for name in self.names():
+            with suppress(NoSuchSnapshot):
+                found.append(self.look(name))
+        return found
 
-    def payload(self, stored: Stored) -> Path:
-        """Return a payload of the right size, from whichever tier has one."""
-        if stored.manifest is None:
-            raise Damaged(stored.problem or f"{stored.name}: no manifest", "use another snapshot")
-        wrong: BackupError | None = None
-        for tier in stored.tiers:
-            try:
-                return self._expect_payload(stored.manifest, tier)
-            except BackupError as found:
-                wrong = found
-        raise wrong or Damaged(f"{stored.name}: no payload", "use another snapshot")
-
-    def copies(self, stored: Stored) -> list[Path]:
-        """Return the payload of every tier, those that are one file under several names only once."""
+    def payloads(self, stored: Stored) -> list[Path]:
+        """Return the payloads of the right size, of each tier that has one; a file with several names only once."""
+        copies = self.copies(stored)
         found: dict[tuple[int, int], Path] = {}
-        for tier in stored.tiers:
-            if stored.manifest is not None:
-                path = self._expect_payload(stored.manifest, tier)
-                seen = path.stat()
-                found.setdefault((seen.st_dev, seen.st_ino), path)
+        for copy in copies:
+            if copy.problem is None:
+                seen = copy.path.stat()
+                found.setdefault((seen.st_dev, seen.st_ino), copy.path)
+        if not found:
+            raise Damaged(copies[0].problem or f"{stored.name}: no payload", _USE_ANOTHER)
         return list(found.values())
+
+    def copies(self, stored: Stored) -> list[Copy]:
+        """Return what each tier holds of a snapshot whose manifest can be believed in one of them."""
+        made = stored.manifest
+        if made is None:
+            raise Damaged(stored.problem or f"{stored.name}: no manifest", _USE_ANOTHER)
+        found = []
+        for tier in stored.tiers:
+            path, problem, manifest_problem = self.root / tier / made.payload, None, None
+            try:
+                self._expect_payload(made, tier)
+            except BackupError as wrong:
+                problem = wrong.message
+            try:
+                self._read(stored.name, tier)
+            except BackupError as wrong:
+                manifest_problem = wrong.message
+            found.append(Copy(tier, path, manifest_problem, problem))
+        return found
 
     def find(self, given: str) -> Stored:
         """Find a snapshot by its name, with or without an ending or a tier before it."""
@@ -250,6 +276,7 @@ class Repository:
     def _stage_manifest(self, manifest: Manifest, tier: str) -> Path:
         staged = self.staging / f"{tier}.{manifest.name}.json"
         write_synced(staged, manifest.to_json().encode(), READ_ONLY)
+        sync_folder(self.staging)  # after a power cut too it names the one payload that may stand alone
         return staged
 
     def promote(self, name: str, tier: str) -> bool:
@@ -264,17 +291,26 @@ class Repository:
         with writing(f"{tier}/{name}"):
             staged = self._stage_manifest(made, tier)
             target.unlink(missing_ok=True)
-            link_or_copy(self.payload(stored), target, through=self.staging / f"{name}.copy")
+            link_or_copy(self.payloads(stored)[0], target, through=self.staging / f"{name}.copy")
             sync_folder(self.root / tier)
             staged.rename(self._manifest(name, tier))
             sync_folder(self.root / tier)
         return True
+
+    def mend(self, damaged: Copy, whole: Path) -> None:
+        """Let a whole payload of another tier stand in the place of a damaged one, by rename."""
+        with writing(str(damaged.path)):
+            staged = self.staging / f"{damaged.path.name}.whole"
+            link_or_copy(whole, staged, through=self.staging / f"{damaged.path.name}.copy")
+            staged.rename(damaged.path)
+            sync_folder(damaged.path.parent)
 
     def remove(self, name: str, tier: str) -> None:
         """Take a snapshot out of a tier: first its manifest, then its payload."""
         with writing(f"{tier}/{name}"):
             staged = self.staging / f"{tier}.{name}.json"
             self._manifest(name, tier).rename(staged)
+            sync_folder(self.staging)
             sync_folder(self.root / tier)
             for ending in _PAYLOAD_ENDINGS:
                 (self.root / tier / f"{name}{ending}").unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import health
+from . import errors, health
 from .disk import sync_folder, write_synced
 from .errors import BackupError, writing
 from .logs import Log
@@ -81,11 +82,13 @@ def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
 
 
 def try_to_publish(settings: Settings, now: datetime, log: Log, news: News = NOTHING) -> None:
-    """Publish where nothing may be said but what went wrong before; that it failed goes to the log."""
+    """Publish; where that fails, what was done stays done, and it is told to the log and to whoever asked for it."""
     try:
         publish(settings, now, news)
     except (BackupError, OSError) as refused:
         log.event("status-failed", level="error", error=str(refused))
+        hint = refused.hint if isinstance(refused, BackupError) else errors.DEFECT
+        print(f"warning: the state could not be published: {refused}\nhint: {hint}", file=sys.stderr)
 
 
 def _checked(before: Mapping[str, Any], repository: Repository, news: News, now: datetime) -> dict[str, str]:

@@ -1,12 +1,18 @@
-"""Read every byte of what is stored, and write down what is found."""
+"""Read every byte of what is stored, write down what is found, and mend what another tier holds whole."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from . import compress, objects
-from .errors import BackupError
+from .errors import Damaged, reading
+from .manifest import Manifest
 from .progress import Step
-from .repository import Repository, Stored
+from .repository import Copy, Stored
 from .work import Work
+
+_HINT = "another tier may hold it whole"
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Verification:
 
 
 def verify(work: Work, names: list[str]) -> Verification:
-    """Check payloads and objects; mark the snapshots that are damaged, unmark those that are whole again.
+    """Check payloads and objects; mark the snapshots that are whole in no tier, unmark those that are whole again.
 
     A damaged object is a damaged upload and does not make the database beside it worth less: the object is
     set aside, so that the next snapshot takes a new one from uploads/ if the file there is whole.
@@ -40,13 +46,12 @@ def verify(work: Work, names: list[str]) -> Verification:
     step = work.progress.begin("read", sum(sizes) + sum(upload.bytes for upload in named.values()))
     findings, read = [], 0
     for one in stored:
-        reason, count = _of_snapshot(repository, one, step)
-        read += count
-        if one.manifest is not None and one.manifest.verified != (reason is None):
-            repository.rewrite(replace(one.manifest, verified=reason is None))
-        if reason is not None:
-            findings.append(Finding(one.name, reason))
-        work.log.event("verified", level="info" if reason is None else "error", snapshot=one.name, reason=reason)
+        found = _Reading(step)
+        reasons = list(_of_snapshot(work, one, found))
+        read += found.bytes
+        findings += [Finding(one.name, reason) for reason in reasons]
+        told = "; ".join(reasons) or None
+        work.log.event("verified", level="info" if told is None else "error", snapshot=one.name, reason=told)
     for sha256, upload in sorted(named.items()):
         reason = objects.fault_of(repository, sha256)
         read += upload.bytes
@@ -60,19 +65,56 @@ def verify(work: Work, names: list[str]) -> Verification:
     return Verification(tuple(findings), read)
 
 
-def _of_snapshot(repository: Repository, stored: Stored, step: Step) -> tuple[str | None, int]:
-    manifest, read = stored.manifest, 0
-    if manifest is None:
-        return stored.problem, read
-    try:
-        for payload in repository.copies(stored):
-            digest = compress.sha256_of(payload)
-            read += manifest.bytes
-            step.advance(manifest.bytes)
-            if digest != manifest.sha256:
-                return f"{payload}: its sha256 is not the one in its manifest", read
-            if compress.digest_of_unpacked(payload, manifest.payload) != manifest.raw_sha256:
-                return f"{payload}: it does not unpack to the database that was checked", read
-    except BackupError as wrong:
-        return wrong.message, read
-    return None, read
+class _Reading:
+    """Reads payloads, each file once whatever its names are, and counts the bytes."""
+
+    def __init__(self, step: Step) -> None:
+        self.bytes = 0
+        self._step = step
+        self._known: dict[tuple[int, int], str | None] = {}
+
+    def fault_of(self, path: Path, made: Manifest) -> str | None:
+        """Say what is wrong with a payload of the right size, if anything."""
+        seen = path.stat()
+        key = seen.st_dev, seen.st_ino
+        if key not in self._known:
+            try:
+                with reading(str(path), _HINT):
+                    self._known[key] = self._read(path, made)
+            except Damaged as damaged:
+                self._known[key] = damaged.message
+        return self._known[key]
+
+    def _read(self, path: Path, made: Manifest) -> str | None:
+        digest = compress.sha256_of(path)
+        self.bytes += made.bytes
+        self._step.advance(made.bytes)
+        if digest != made.sha256:
+            return f"{path}: its sha256 is not the one in its manifest"
+        if compress.digest_of_unpacked(path, made.payload) != made.raw_sha256:
+            return f"{path}: it does not unpack to the database that was checked"
+        return None
+
+
+def _of_snapshot(work: Work, stored: Stored, found: _Reading) -> Iterator[str]:
+    """Judge what each tier holds by itself; what is damaged in one is replaced by what is whole in another."""
+    made = stored.manifest
+    if made is None:
+        yield stored.problem or f"{stored.name}: no manifest"
+        return
+    copies = work.repository.copies(stored)
+    faults = {copy.tier: copy.problem or found.fault_of(copy.path, made) for copy in copies}
+    whole = next((copy.path for copy in copies if faults[copy.tier] is None), None)
+    for copy in copies:
+        if (fault := faults[copy.tier]) is not None:
+            yield fault if whole is None else f"{fault}; {_mended(work, copy, whole)}"
+    told = [copy.manifest_problem for copy in copies if copy.manifest_problem is not None]
+    if told or made.verified != (whole is not None):
+        work.repository.rewrite(replace(made, verified=whole is not None))
+    for problem in told:
+        yield f"{problem}; written anew from what another tier holds"
+
+
+def _mended(work: Work, damaged: Copy, whole: Path) -> str:
+    work.repository.mend(damaged, whole)
+    return f"replaced by {os.path.relpath(whole, work.repository.root)}, which is whole"

@@ -30,7 +30,8 @@ def now(args: argparse.Namespace, work: Work) -> int:
         status.try_to_publish(settings, work.now, log, status.News(last_run=run, incident=("snapshot-failed", error)))
         raise
     run |= {"outcome": "success", "finished": work.moment().isoformat(timespec="seconds")}
-    status.publish(settings, work.now, status.News(last_run=run, incident=_incident(made, decided.suspended)))
+    news = status.News(last_run=run, incident=_incident(made, decided.suspended))
+    status.try_to_publish(settings, work.now, log, news)
     answer: dict[str, Any] = {
         "outcome": "success",
         "name": made.name,

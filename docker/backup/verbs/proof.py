@@ -33,7 +33,7 @@ def verify_all(args: argparse.Namespace, work: Work) -> int:
         checked=names,
         incident=("damaged", reasons) if found.findings else None,
     )
-    status.publish(work.settings, work.now, news)
+    status.try_to_publish(work.settings, work.now, work.log, news)
     work.log.event("verify-end", level="error" if found.findings else "info", **summary)
     answer = {
         "outcome": "damaged" if found.findings else "ok",
@@ -75,7 +75,7 @@ def rehearse(args: argparse.Namespace, work: Work) -> int:
         raise
     rows = dict(done.made.rows)
     record |= {"outcome": "success", "duration_s": work.elapsed(), "boot_s": done.boot_s, "rows": rows}
-    status.publish(work.settings, work.now, status.News(drill=record, checked=[stored.name]))
+    status.try_to_publish(work.settings, work.now, work.log, status.News(drill=record, checked=[stored.name]))
     answer = {
         "outcome": "success",
         "name": stored.name,

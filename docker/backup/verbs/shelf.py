@@ -25,7 +25,7 @@ def rotate(args: argparse.Namespace, work: Work) -> int:
         decided = rotation.plan(repository.for_plan(), work.settings.policy, work.now)
         applied = None if args.dry_run else rotation.apply(decided, repository)
     if applied is not None:
-        status.publish(work.settings, work.now)
+        status.try_to_publish(work.settings, work.now, work.log)
     answer = {
         "outcome": "planned" if applied is None else "applied",
         "keep": decided.keep,
