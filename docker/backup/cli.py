@@ -80,7 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     restore.add_argument("--filename", metavar="NAME", help="what the bytes on stdin are called")
     restore.add_argument(
-        "--manifest-bytes", metavar="N", type=int, default=0, help="so many bytes on stdin are its manifest"
+        "--manifest-bytes",
+        metavar="N",
+        type=int,
+        default=0,
+        help="so many bytes on stdin are its manifest",
     )
     restore.add_argument("--dry-run", action="store_true", help="verify and plan, change nothing")
     restore.add_argument("--cold", action="store_true", help="exchange the file; the site must be stopped")

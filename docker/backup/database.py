@@ -81,14 +81,13 @@ def _reading(path: Path) -> Iterator[None]:
 
 def as_error(wrong: sqlite3.Error, path: Path) -> BackupError:
     """Turn an error of SQLite into one of ours, with the file's name and the next step."""
-    code = getattr(wrong, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
+    primary = _primary(wrong)
     if primary == sqlite3.SQLITE_FULL:
         return NoSpace(
             f"{path}: no space left for what is made of it ({wrong})",
             "free some space; what was stored before is untouched",
         )
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if is_held(wrong):
         return SourceUnreadable(
             f"{path}: {wrong}", "something holds it exclusively; end that (`./stack restart`), then try again"
         )
@@ -97,6 +96,16 @@ def as_error(wrong: sqlite3.Error, path: Path) -> BackupError:
     return SourceUnreadable(
         f"{path}: {wrong}", "check that the file and its folder belong to 1001:1001 (`./stack up` sets it)"
     )
+
+
+def is_held(wrong: sqlite3.Error) -> bool:
+    """Whether somebody else's lock is all that is in the way."""
+    return _primary(wrong) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _primary(wrong: sqlite3.Error) -> int | None:
+    code = getattr(wrong, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
 
 
 def copy(source: Path, target: Path, step: Step) -> None:
@@ -180,6 +189,13 @@ def describe(path: Path) -> Description:
 def describe_open(database: sqlite3.Connection) -> Description:
     """Describe what an open connection sees, in one transaction."""
     database.execute("BEGIN")
+    described = describe_seen(database)
+    database.execute("ROLLBACK")
+    return described
+
+
+def describe_seen(database: sqlite3.Connection) -> Description:
+    """Describe what the transaction sees that an open connection is in."""
     page_size = int(database.execute("PRAGMA page_size").fetchone()[0])
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
     encoding = str(database.execute("PRAGMA encoding").fetchone()[0])
@@ -193,7 +209,6 @@ def describe_open(database: sqlite3.Connection) -> Description:
         if kind == "table" and not str(sql).upper().startswith("CREATE VIRTUAL"):
             tables.append(str(name))
     rows = {name: _count(database, name) for name in tables}
-    database.execute("ROLLBACK")
     return Description(page_size, version, digest.hexdigest(), rows, encoding)
 
 

@@ -58,6 +58,7 @@ def keep(source: Path, target: Path) -> None:
         staged.chmod(0o600)
         sync_file(staged)
         staged.rename(target)
+        sync_folder(target.parent)
 
 
 def expect_room(folder: Path, needed: int, purpose: str) -> None:

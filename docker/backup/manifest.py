@@ -32,7 +32,7 @@ class Manifest:
     """Everything a restore must find again."""
 
     name: str
-    created: datetime  # UTC, when the copied transaction began
+    created: datetime  # UTC, the second in which the command began, or the next one that was free
     kind: str  # scheduled, manual or safety (taken by a restore, of what it is about to replace)
     pinned: bool
     verified: bool

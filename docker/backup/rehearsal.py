@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import stat
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,12 +95,16 @@ def rehearse(settings: Settings, raw: Path, log: Log, progress: Progress) -> Reh
     return done
 
 
-def clear(settings: Settings) -> None:
-    """Take back what was asked, and remove the copy once nobody works on it."""
+def clear(settings: Settings, hurried: Callable[[], bool] = lambda: False) -> None:
+    """Take back what was asked, and remove the copy once nobody works on it.
+
+    Whoever is in a hurry leaves the copy to the next call while somebody may still be at work on it.
+    """
     scratch = settings.scratch
     with writing(str(scratch)):
         (scratch / "request.json").unlink(missing_ok=True)  # first: without it nobody begins anew
-        _wait_until_given_up(scratch / "taken.json")
+        if not _is_given_up(scratch / "taken.json", hurried):
+            return
         (scratch / "answer.json").unlink(missing_ok=True)
         shutil.rmtree(scratch / "data", ignore_errors=True)
 
@@ -159,11 +164,14 @@ def _settle(path: Path) -> int:
         raise Unrehearsed(f"{path}: the site left it unreadable: {wrong}", _NOTHING_CHANGED) from wrong
 
 
-def _wait_until_given_up(taken: Path) -> None:
+def _is_given_up(taken: Path, hurried: Callable[[], bool]) -> bool:
     """Wait for whoever still works on the request before; the dead are not waited for longer than need be."""
     pulse = _Pulse(taken)
     try:
         while pulse.silent_s() < _GIVEN_UP_WITHIN_S:
+            if hurried():
+                return False
             time.sleep(_LOOK_S)
     except FileNotFoundError:
-        return
+        pass
+    return True

@@ -4,13 +4,15 @@ Hot is the rule: the running site is not stopped. Where that cannot work the pla
 changed, and the cold way is taken while the site is stopped.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import database, disk, exchange, manifest, migration, objects, snapshot
 from .database import Description
-from .errors import ColdNeeded, Damaged, SchemaNewer, SourceUnreadable
+from .errors import BackupError, ColdNeeded, Damaged, SchemaNewer, SourceUnreadable, Usage
+from .exchange import Exchanged
 from .objects import Wanted
 from .repository import Repository
 from .settings import DATABASE, Settings
@@ -19,6 +21,7 @@ from .work import Work
 
 HOT, COLD = "hot", "cold"
 KEPT = f"{DATABASE}.backup"
+_ROWS_A_SECOND = 1000  # more than visitors write
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,17 @@ class Done:
     safety: str | None  # the pinned snapshot of what was replaced
     kept: str | None  # the file in data/ that holds what was replaced
     exchange_s: float  # how long it took until the new database was the live one
+
+
+class NotRestored(BackupError):  # noqa: N818 - as in errors.py
+    """The exchange took place, and what stands there now is not what was to be brought back."""
+
+    code = 1
+
+    def __init__(self, message: str, done: Done) -> None:
+        back = f"`./stack restore {done.safety}` brings back" if done.safety else f"{done.kept} is"
+        super().__init__(message, f"{back} what was there before; see the container's log")
+        self.done = done
 
 
 def plan(work: Work, verified: Verified, *, cold: bool, allow_missing: bool) -> Plan:
@@ -184,15 +198,15 @@ def carry_out(work: Work, decided: Plan) -> Done:
     objects.put_back(work.repository, work.settings.uploads, decided.put_back)
     step = work.progress.begin("exchange", raw.stat().st_size)
     if decided.mode == HOT:
-        took = exchange.hot(live, raw, step)
+        seen = exchange.hot(live, raw, step)
     else:
-        began = work.elapsed()
-        aside = exchange.cold(live, raw, work.now, saved=safety is not None)
+        seen = exchange.cold(live, raw, work.now, saved=safety is not None)
         if safety is None:
-            kept = f"data/{aside}" if aside is not None else None
-        took = work.elapsed() - began
-    _expect_restored(live, decided.verified.described)
-    return Done(safety=safety, kept=kept, exchange_s=round(took, 3))
+            kept = f"data/{seen.aside}" if seen.aside is not None else None
+    done = Done(safety=safety, kept=kept, exchange_s=round(seen.seconds, 3))
+    if (difference := _difference(live, seen, decided.verified.described)) is not None:
+        raise NotRestored(difference, done)
+    return done
 
 
 def _save(work: Work) -> str:
@@ -211,16 +225,26 @@ def _save_if_whole(work: Work, decided: Plan) -> str | None:
         return None
 
 
-def _expect_restored(live: Path, expected: Description) -> None:
-    """Look at what is there now; rows may already have grown, the site is running."""
-    found = database.describe(live)
+def _difference(live: Path, seen: Exchanged, expected: Description) -> str | None:
+    """Say in what the live database is not what was brought back, if in anything."""
+    found = seen.found
+    if isinstance(found, BackupError):
+        return found.message
     if (found.user_version, found.schema_sha256) != (expected.user_version, expected.schema_sha256):
-        raise Damaged(
-            f"{live}: after the restore its schema is not the snapshot's",
-            f"restore the safety snapshot, or data/{KEPT} by hand; see the container's log",
-        )
+        return f"{live}: after the restore its schema is not the snapshot's"
+    written = int(seen.unseen_s * _ROWS_A_SECOND)
+    if sum(abs(found.rows[table] - expected.rows[table]) for table in expected.rows) > written:
+        return f"{live}: after the restore it holds {dict(found.rows)}, the snapshot {dict(expected.rows)}"
+    return None
+
+
+def expect_absent(target: Path) -> None:
+    """Refuse to write over what exists, the live database first of all."""
+    if os.path.lexists(target):
+        raise Usage(f"{target}: exists already", "give a path at which nothing stands; nothing was changed")
 
 
 def write_to(verified: Verified, target: Path) -> None:
     """Write the verified database somewhere else, by rename."""
+    expect_absent(target)
     disk.keep(verified.raw, target)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from . import database, errors, health, rehearsal, status
+from . import database, errors, health, leftovers, rehearsal, status
 from .logs import Log, channel
 from .repository import Repository
 from .rotation import TOLERANCE
@@ -112,9 +112,17 @@ class Schedule:
         )
         self._tidy()
         while not self.stopping.is_set():
-            self.stopping.wait(self._step().total_seconds())
+            self.stopping.wait(self._survived_step().total_seconds())
         self.log.event("stopped")
         return errors.OK
+
+    def _survived_step(self) -> timedelta:
+        """Go on after whatever a look met with: the next one comes, and what is wrong is told each time."""
+        try:
+            return self._step()
+        except Exception as failed:
+            self.log.event("step-failed", level="error", error=f"{type(failed).__name__}: {failed}")
+            return _LOOK_EVERY
 
     def _step(self) -> timedelta:
         """Do what is due first and return how long to wait before the next look."""
@@ -164,7 +172,9 @@ class Schedule:
         """Remove what a killed run left, here and in scratch/; return why that could not be."""
         try:
             with self.repository.locked("schedule"):
-                rehearsal.clear(self.settings)  # or the service drill goes on with what nobody waits for
+                # or the service drill goes on with what nobody waits for
+                rehearsal.clear(self.settings, hurried=self.stopping.is_set)
+                leftovers.sweep(self.settings)
         except errors.BackupError as refused:  # the next run has the same to say, and says it
             return refused.message
         return None

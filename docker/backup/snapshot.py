@@ -86,9 +86,9 @@ def take(work: Work, request: Request) -> Manifest:
         duration_s=round(work.elapsed() - began, 3),
         run=log.run,
     )
-    if request.keep_raw is not None:
-        disk.keep(raw, request.keep_raw)
     repository.publish(payload, made)
+    if request.keep_raw is not None:  # last: what was kept by a restore before stays until this one has its snapshot
+        disk.keep(raw, request.keep_raw)
     raw.unlink()
     return made
 

@@ -6,14 +6,14 @@ database can show by itself, and said to be unsigned.
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from . import compress, database, manifest
 from .database import Description
 from .disk import expect_room
-from .errors import Damaged, NoSuchSnapshot, Usage, writing
+from .errors import Damaged, NoSuchSnapshot, Usage, reading, writing
 from .manifest import Manifest
 from .progress import Step
 from .repository import Repository, Stored
@@ -21,7 +21,6 @@ from .work import Work
 
 LATEST, STDIN = "latest", "-"
 _FORMATS = (".db", ".db.gz", ".db.zst")
-_BLOCK = 1024 * 1024
 _LOOK_EVERY = 32 * 1024 * 1024  # bytes between two looks at the free space
 _REFUSED = "nothing was changed; `./stack backup list` shows the snapshots there are"
 
@@ -34,6 +33,7 @@ class Source:
     path: Path
     file_name: str  # its ending tells the format
     manifest: Manifest | None  # None: unsigned
+    others: tuple[Path, ...] = ()  # what the other tiers hold of it, where that is another file
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ def _manifest_beside(path: Path, name: str) -> Path:
 
 
 def of_stored(repository: Repository, stored: Stored) -> Source:
-    """Find a stored snapshot's payload."""
+    """Find a stored snapshot's payload, in each tier where it is a file of its own."""
     made = stored.manifest
     if made is None:
         raise Damaged(f"{stored.name}: {stored.problem}", _REFUSED)
-    path = repository.payload(stored)
-    return Source(str(path), path, made.payload, made)
+    first, *others = repository.payloads(stored)
+    return Source(str(first), first, made.payload, made, tuple(others))
 
 
 def _foreign(repository: Repository, path: Path, name: str, *, shown: str) -> Source:
@@ -114,13 +114,31 @@ def _foreign(repository: Repository, path: Path, name: str, *, shown: str) -> So
 
 
 def verify(work: Work, source: Source) -> Verified:
-    """Unpack into staging and prove it; the message of a refusal names the file and the reason."""
+    """Unpack into staging and prove it, by the copy of another tier where one is damaged.
+
+    The message of a refusal names the file and the reason.
+    """
+    refused: Damaged | None = None
+    for path in (source.path, *source.others):
+        tried = replace(source, path=path, shown=str(path)) if source.others else source
+        try:
+            with reading(tried.shown, _REFUSED):
+                return _verify(work, tried)
+        except Damaged as wrong:
+            work.log.event("copy-damaged", level="error", error=wrong.message)
+            refused = refused or wrong
+    assert refused is not None  # noqa: S101 - there is always one to try
+    raise refused
+
+
+def _verify(work: Work, source: Source) -> Verified:
     if source.path.stat().st_size == 0:
         raise Damaged(f"{source.shown}: the file is empty", _REFUSED)
     made = source.manifest
     if made is not None and source.file_name == made.payload and compress.sha256_of(source.path) != made.sha256:
         raise Damaged(f"{source.shown}: its sha256 is not the one in its manifest", _REFUSED)
     raw = work.repository.staging / "unpacked.db"
+    raw.unlink(missing_ok=True)  # of a copy that was tried before
     digest = _unpack(work, source, raw)
     if made is not None and digest != made.raw_sha256:
         raise Damaged(f"{source.shown}: the database inside is not the one its manifest describes", _REFUSED)
@@ -163,7 +181,7 @@ def _unpack(work: Work, source: Source, raw: Path) -> str:
 
 def _pour(work: Work, incoming: IO[bytes], out: IO[bytes], step: Step) -> None:
     looked = written = 0
-    while block := incoming.read(_BLOCK):
+    while block := incoming.read(compress.BLOCK):
         written += len(block)
         if written - looked >= _LOOK_EVERY:
             looked = written

@@ -2,10 +2,11 @@
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .. import answers, compress, errors, restore, source, status
+from .. import answers, compress, errors, leftovers, restore, source, status
 from ..work import Work
 
 # Refusals that say something about the question and nothing about the backups: no incident.
@@ -22,6 +23,7 @@ def bring_back(args: argparse.Namespace, work: Work) -> int:
     log.event("restore-start", source=args.source, cold=args.cold, dry_run=args.dry_run)
     try:
         with work.repository.locked(args.verb):
+            leftovers.sweep(settings)
             answer, text = _locked(args, work)
     except Exception as failed:
         expected = isinstance(failed, _ASKED_WRONGLY)
@@ -34,13 +36,15 @@ def bring_back(args: argparse.Namespace, work: Work) -> int:
     if answer["outcome"] == "restored":
         ended = work.moment().isoformat(timespec="microseconds")
         restored = {"at": ended, "source": answer["source"], "rows": answer["rows"]}
-        status.publish(settings, work.now, status.News(last_restore=restored))
+        status.try_to_publish(settings, work.now, log, status.News(last_restore=restored))
     if args.to != "-":
         answers.give(args, answer, text)
     return errors.OK
 
 
 def _locked(args: argparse.Namespace, work: Work) -> Answer:
+    if args.to and args.to != "-":
+        restore.expect_absent(Path(args.to))
     given = source.Given(sys.stdin.buffer, args.filename, args.manifest_bytes)
     verified = source.verify(work, source.find(work, args.source, given))
     if args.to == "-":
@@ -74,6 +78,8 @@ def _locked(args: argparse.Namespace, work: Work) -> Answer:
     except errors.ColdNeeded as cold:
         cold.known = {**answer, "outcome": "cold-needed", "mode": restore.COLD}
         raise
-    answer |= {"outcome": "restored", "safety": done.safety, "kept": done.kept, "exchange_s": done.exchange_s}
-    answer["duration_s"] = work.elapsed()
+    except restore.NotRestored as wrong:
+        wrong.known = {**answer, "outcome": "failure", **asdict(wrong.done), "duration_s": work.elapsed()}
+        raise
+    answer |= {"outcome": "restored", **asdict(done), "duration_s": work.elapsed()}
     return answer, answers.of_restore(answer)
