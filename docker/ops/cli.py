@@ -135,7 +135,7 @@ def doctor(as_json: Json = False) -> None:
 def backup_now(
     quiet: Quiet = False,
     as_json: Json = False,
-    pin: Annotated[bool, typer.Option("--pin", help="Keep it until removed by hand.")] = False,
+    pin: Annotated[bool, typer.Option("--pin", help="Keep it until `backup unpin` takes the pin off.")] = False,
     accept_shrink: Annotated[
         bool, typer.Option("--accept-shrink", help="Fewer than half the rows are meant: let rotation go on.")
     ] = False,

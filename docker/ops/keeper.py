@@ -102,11 +102,13 @@ def _fed(source: Source | None) -> Iterator[IO[bytes]]:
             return
         join = ["cat", str(source.manifest), "-"]
         ours, theirs = os.pipe()
-        with os.fdopen(ours, "rb") as both:
-            process = subprocess.Popen(join, stdin=file, stdout=theirs, start_new_session=True)
-            os.close(theirs)
-            yield both
-        process.wait()
+        process = subprocess.Popen(join, stdin=file, stdout=theirs, start_new_session=True)
+        os.close(theirs)
+        try:
+            with os.fdopen(ours, "rb") as both:
+                yield both
+        finally:
+            process.wait()
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> bool:
