@@ -35,11 +35,15 @@ def drilled(
     contract: Contract,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
-    """A stack with a snapshot of walks and a picture, whose site can be made to hang at its start in a drill."""
+    """A stack with a snapshot of walks and a picture, a small scratch/, and a site that a drill can let hang."""
     del images
-    release = with_start(tmp_path_factory.mktemp("release"), drills.HANGS)
-    with own_lifetime(request.config, [str(release.overlay)], start=False) as stack:
-        stack.settings["MONSITE_DRILL_DEADLINE_S"] = str(contract.drill.whole("deadline_s"))
+    folder = tmp_path_factory.mktemp("release")
+    release, small = with_start(folder, drills.HANGS), small_scratch(folder, contract.drill.whole("small_disk_mib"))
+    with own_lifetime(request.config, [str(release.overlay), str(small)], start=False) as stack:
+        stack.settings |= {
+            "MONSITE_DISK_FLOOR_MB": "1",
+            "MONSITE_DRILL_DEADLINE_S": str(contract.drill.whole("deadline_s")),
+        }
         stack.up()
         stack.wait_until_ready(within=contract.recovery.ready_s)
         stack.write_walks(3)
@@ -115,11 +119,15 @@ def test_drill_without_its_service_says_what_to_do(drilled: Stack, contract: Con
 
 
 @pytest.mark.control("RST-05")
+@pytest.mark.control("BAK-09")
 def test_site_that_never_answers_is_given_up(drilled: Stack, contract: Contract) -> None:
-    """A site that hangs at its start is ended at the deadline, and the drill fails with its name."""
+    """A site that hangs at its start is ended at the deadline, its drill fails, and until then no other begins."""
     with held_drill(drilled) as ending:
+        second = drilled.run("backup", "drill", "--json", expect=contract.exit_codes.busy)
+        undisturbed = not ending.done()
         done = ending.result()
 
+    assert (answer_of(second)["outcome"], undisturbed) == ("failure", True)
     assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert f"was not well within {contract.drill.whole('deadline_s')} s" in answer_of(done)["error"]
     assert len(drilled.service("drill").processes()) == 2, "the reaper and the loop; the hanging site must be gone"
@@ -201,18 +209,6 @@ def test_frozen_service_is_seen(drilled: Stack, contract: Contract) -> None:
     assert drill(drilled)["outcome"] == "success"
 
 
-@pytest.mark.control("BAK-09")
-def test_second_drill_is_refused(drilled: Stack, contract: Contract) -> None:
-    """While a drill is under way another one is refused as busy, and does not disturb it."""
-    with held_drill(drilled) as ending:
-        second = drilled.run("backup", "drill", "--json", expect=contract.exit_codes.busy)
-        undisturbed = not ending.done()
-        ending.result()
-
-    assert (answer_of(second)["outcome"], undisturbed) == ("failure", True)
-    assert drill(drilled)["outcome"] == "success"
-
-
 @pytest.mark.promise("an idle drill costs 12 MiB")
 def test_idle_service_is_small(drilled: Stack, contract: Contract) -> None:
     """Between two drills nothing runs but the loop, and it has little memory of its own."""
@@ -235,7 +231,8 @@ def test_drills_happen_by_themselves(
     services = {"backup": {"environment": {"MONSITE_DRILL_INTERVAL_HOURS": hours}}}
     overlay.write_text(json.dumps({"services": services}), encoding="utf-8")
     with own_lifetime(request.config, [str(overlay)]) as stack:
-        name = stack.take_snapshot()
+        (snapshot,) = stack.run("backup", "list", "--json").json()["snapshots"]  # which the stack took by itself
+        name = snapshot["name"]
 
         wait_for(
             "two drills of it",
@@ -252,32 +249,18 @@ def test_drills_happen_by_themselves(
 
 
 @pytest.mark.control("BAK-07")
-def test_full_disk_is_told_and_leaves_nothing(
-    request: pytest.FixtureRequest, images: dict[str, str], contract: Contract, tmp_path: Path
-) -> None:
+def test_full_disk_is_told_and_leaves_nothing(drilled: Stack, contract: Contract) -> None:
     """A drill whose disk fills to the last byte is still answered; the next one is refused before it begins."""
-    del images
-    limits = contract.drill
-    release, small = with_start(tmp_path, drills.HANGS), small_scratch(tmp_path, limits.whole("small_disk_mib"))
-    with own_lifetime(request.config, [str(release.overlay), str(small)], start=False) as stack:
-        stack.settings |= {
-            "MONSITE_DISK_FLOOR_MB": "1",
-            "MONSITE_DRILL_DEADLINE_S": str(limits.whole("deadline_s")),
-        }
-        stack.up()
-        stack.write_walks(1)
-        stack.take_snapshot()
-
-        with held_drill(stack) as ending:
-            filled = stack.exec("backup", "dd", "if=/dev/zero", f"of={FILLER}", "bs=4096")
-            done = ending.result()
-        refused = drill(stack, expect=contract.exit_codes.no_space)
-        left = left_in_scratch(stack)
-        stack.exec("backup", "rm", FILLER)
-        passed = drill(stack)
+    with held_drill(drilled) as ending:
+        filled = drilled.exec("backup", "dd", "if=/dev/zero", f"of={FILLER}", "bs=4096")
+        done = ending.result()
+    refused = drill(drilled, expect=contract.exit_codes.no_space)
+    left = left_in_scratch(drilled)
+    drilled.exec("backup", "rm", FILLER)
 
     assert "No space left on device" in filled.stderr
     assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert "was not well within" in answer_of(done)["error"]
     assert "bytes are free" in refused["error"]
-    assert (left, passed["outcome"]) == ([Path(FILLER).name], "success")
+    assert left == [Path(FILLER).name]
+    assert drill(drilled)["outcome"] == "success"

@@ -186,17 +186,18 @@ def test_drill_starts_the_site_on_the_newest(module_stack: Stack) -> None:
     assert module_stack.identity() == before
 
 
-def test_failed_drill_is_tried_again_by_the_next_start(own_stack: Stack) -> None:
+def test_failed_drill_is_tried_again_by_the_next_start(module_stack: Stack) -> None:
     """A drill that failed shows in `status` until `up`, which starts what it lacked and returns once one has passed."""
-    own_stack.take_snapshot()
-    engine().containers.get(own_stack.service("drill").container).stop()
-    own_stack.run("backup", "drill", expect=CODES.unrehearsed)
-    failed = own_stack.run("status", expect=None)
+    module_stack.take_snapshot()
+    engine().containers.get(module_stack.service("drill").container).stop()
+    refused = module_stack.run("backup", "drill", "--json", expect=CODES.unrehearsed)
+    failed = module_stack.run("status", expect=None)
 
-    own_stack.up()
+    module_stack.up()
 
+    assert (refused.json()["code"], "./stack up" in refused.stderr) == (CODES.unrehearsed, True)
     assert " failed " in lines_of(failed, "drill")[-1]
-    assert " passed " in lines_of(own_stack.run("status", expect=None), "drill")[-1]
+    assert " passed " in lines_of(module_stack.run("status", expect=None), "drill")[-1]
 
 
 # -- for machines, and for nobody

@@ -34,39 +34,40 @@ def test_root_of_somebody_else_is_refused(idle_stack: Stack) -> None:
     assert (theirs.stat(), sorted(idle_stack.root.iterdir())) == (before, [theirs.parent])
 
 
-def test_running_stack_keeps_to_its_root_and_its_root_to_it(own_stack: Stack, idle_stack: Stack) -> None:
+def test_running_stack_keeps_to_its_root_and_its_root_to_it(module_stack: Stack, idle_stack: Stack) -> None:
     """Neither another root under a running stack's name, nor its root under another name, is accepted."""
-    written = own_stack.write_walks(1)
-    idle_stack.settings["MONSITE_PROJECT"] = own_stack.name
+    module_stack.write_walks(1)
+    written = module_stack.read_walks()
+    idle_stack.settings["MONSITE_PROJECT"] = module_stack.name
     other_root = idle_stack.run("up", expect=CODES.usage)
-    idle_stack.settings |= {"MONSITE_PROJECT": idle_stack.name, "MONSITE_ROOT": str(own_stack.root)}
+    idle_stack.settings |= {"MONSITE_PROJECT": idle_stack.name, "MONSITE_ROOT": str(module_stack.root)}
     other_name = idle_stack.run("up", expect=CODES.usage)
 
-    assert f"project {own_stack.name} keeps its data in {own_stack.root}" in other_root.stderr
-    assert f"{own_stack.root} is in use by container {own_stack.service('app').container}" in other_name.stderr
-    assert own_stack.read_walks() == written
+    assert f"project {module_stack.name} keeps its data in {module_stack.root}" in other_root.stderr
+    assert f"{module_stack.root} is in use by container {module_stack.service('app').container}" in other_name.stderr
+    assert module_stack.read_walks() == written
 
 
-def test_replaced_folder_and_lost_token_are_mounted_anew(own_stack: Stack) -> None:
+def test_replaced_folder_and_lost_token_are_mounted_anew(module_stack: Stack) -> None:
     """After the backups were emptied by hand and the token removed, `up` uses the new folder and the new token."""
-    former = own_stack.token()
-    own_stack.as_root("sh", "-c", "rm -rf /srv/backups /srv/secrets/write_token && mkdir /srv/backups")
+    former = module_stack.token()
+    module_stack.as_root("sh", "-c", "rm -rf /srv/backups /srv/secrets/write_token && mkdir /srv/backups")
 
-    own_stack.up()
+    module_stack.up()
 
-    assert own_stack.token() != former
-    assert own_stack.write_walks(1) == own_stack.read_walks()
-    assert own_stack.take_snapshot() in own_stack.run("backup", "list", "--json").stdout
+    assert module_stack.token() != former
+    assert module_stack.write_walk() in module_stack.read_walks()
+    assert module_stack.take_snapshot() in module_stack.run("backup", "list", "--json").stdout
     old = {"Authorization": f"Bearer {former}"}
-    assert own_stack.client.post("/api/walks", json={}, headers=old).status_code == requests.codes.unauthorized
+    assert module_stack.client.post("/api/walks", json={}, headers=old).status_code == requests.codes.unauthorized
 
 
-def test_start_mends_owners_and_the_failed_backup(own_stack: Stack) -> None:
+def test_start_mends_owners_and_the_failed_backup(module_stack: Stack) -> None:
     """Data given to root fails the site and a backup by name; `up` gives it back and takes the snapshot that failed."""
-    own_stack.as_root("chown", "-R", "0:0", "/srv/data")
-    refused = own_stack.run("backup", "now", expect=None)
+    module_stack.as_root("chown", "-R", "0:0", "/srv/data")
+    refused = module_stack.run("backup", "now", expect=None)
 
-    own_stack.up()
+    module_stack.up()
 
     assert (refused.code, "Permission denied" in refused.stderr) == (CODES.unreadable, True), refused.told()
-    assert own_stack.run("status", "--json").json()["backup"]["last_run"]["outcome"] == "success"
+    assert module_stack.run("status", "--json").json()["backup"]["last_run"]["outcome"] == "success"

@@ -87,23 +87,26 @@ def test_member_of_the_docker_group_runs_and_restores_a_stack(operators_stack: S
 
 
 @pytest.mark.promise("at three in the morning one command brings the site back")
-def test_three_in_the_morning(own_stack: Stack) -> None:
+def test_three_in_the_morning(module_stack: Stack) -> None:
     """Whoever only does what the text says gets from a lost database to the promised walks, and learns the loss."""
-    promised = own_stack.write_walks(3)
-    name = own_stack.take_snapshot()
-    own_stack.write_walks(2)
-    own_stack.lose_database()
-    wait_for("the site to miss its database", lambda: not own_stack.is_ready(), own_stack.contract.recovery.ready_s)
+    module_stack.write_walks(3)
+    promised = module_stack.read_walks()
+    name = module_stack.take_snapshot()
+    module_stack.write_walks(2)
+    module_stack.lose_database()
+    wait_for(
+        "the site to miss its database", lambda: not module_stack.is_ready(), module_stack.contract.recovery.ready_s
+    )
 
-    told = own_stack.run("status", expect=None)
+    told = module_stack.run("status", expect=None)
     advice = typed_out(told.stdout, r"^do +")
-    done = own_stack.run(*advice)
-    afterwards = own_stack.run("status")
+    done = module_stack.run(*advice)
+    afterwards = module_stack.run("status")
 
     words = " ".join(done.stdout.split())
     assert told.code != 0
     assert advice == ["restore", "latest"]
-    assert own_stack.read_walks() == promised
+    assert module_stack.read_walks() == promised
     assert f"Restored {name}, made " in words
     assert re.search(r"Lost: what was written in the \d+ s from \S+ \S+\+00:00 to \S+ \S+\+00:00", words) is not None
     assert "There was no former database file to keep." in words
@@ -112,19 +115,19 @@ def test_three_in_the_morning(own_stack: Stack) -> None:
 
 
 @pytest.mark.promise("at three in the morning one command brings the site back")
-def test_wrong_restore_is_undone_by_its_own_text(own_stack: Stack) -> None:
+def test_wrong_restore_is_undone_by_its_own_text(module_stack: Stack) -> None:
     """After a restore that was a mistake, the safety copy that its text names brings all back, and can be let go."""
-    own_stack.write_walks(1)
-    own_stack.take_snapshot()
-    everything = [*own_stack.read_walks(), *own_stack.write_walks(2)]
-    mistake = own_stack.run("restore", "latest")
-    assert own_stack.read_walks() != everything, "the mistake must be real, or undoing it proves nothing"
+    module_stack.write_walks(1)
+    module_stack.take_snapshot()
+    everything = [*module_stack.read_walks(), *module_stack.write_walks(2)]
+    mistake = module_stack.run("restore", "latest")
+    assert module_stack.read_walks() != everything, "the mistake must be real, or undoing it proves nothing"
 
     (safety,) = re.findall(r"kept as snapshot (\S+), pinned", " ".join(mistake.stdout.split()))
-    own_stack.run("restore", safety)
-    own_stack.run("backup", "unpin", safety)
+    module_stack.run("restore", safety)
+    module_stack.run("backup", "unpin", safety)
 
-    assert own_stack.read_walks() == everything
+    assert module_stack.read_walks() == everything
 
 
 def typed_out(text: str, before: str) -> list[str]:

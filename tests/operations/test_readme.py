@@ -30,13 +30,13 @@ def commands() -> list[list[str]]:
     return [shlex.split(line)[2:] for line in lines if line.startswith("$ ./stack ")]
 
 
-def test_commands_of_the_readme_succeed_in_their_order(own_stack: Stack) -> None:
+def test_commands_of_the_readme_succeed_in_their_order(idle_stack: Stack) -> None:
     """Every ./stack command that the README shows exits 0 when typed in the order in which it stands there."""
     typed = commands()
     ended = {}
     for number, argv in enumerate(typed):
         quick = [ONE_QUICK_FILE, "-p", "no:cacheprovider"] if argv == ["test"] else []
-        ended[number, *argv] = own_stack.run(*argv, *quick, expect=None).code
+        ended[number, *argv] = idle_stack.run(*argv, *quick, expect=None).code
 
     assert len(typed) >= len({"up", "test", "status", "backup", "restore", "down"})
     assert {command: code for command, code in ended.items() if code != 0} == {}
