@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from backup.schedule import Job, proof_due, retry_after
+from backup.schedule import Job, Schedule, proof_due, retry_after
+from backup.settings import from_environment
 from fixtures.contract import Contract
 from fixtures.evidence import Door
 from fixtures.keeper import Keeper
@@ -124,3 +125,48 @@ def test_failing_drill_holds_up_no_snapshot(evidence: Door) -> None:
     assert waits[0] == timedelta(0)
     assert waits[1] is not None
     assert retry_after(2) < waits[1] <= retry_after(3)
+
+
+RUN = """
+import signal, subprocess, sys, time
+begun = subprocess.Popen([sys.executable, "-m", "backup", "run"], stdout=subprocess.PIPE)
+begun.stdout.readline()
+time.sleep(0.3)
+asked = time.monotonic()
+begun.send_signal(signal.SIGTERM)
+print(begun.wait(), time.monotonic() - asked)
+"""
+
+
+@pytest.mark.promise("the keeper ends within a second whatever it is doing")
+def test_schedule_does_not_wait_for_a_dead_drill(keeper: Keeper, contract: Contract) -> None:
+    """Told to stop while a dead drill's mark lies in scratch/, the schedule ends at once and leaves it to the next."""
+    keeper.shell("mkdir /srv/scratch/data; : > /srv/scratch/taken.json; : > /srv/scratch/data/balades.db")
+
+    code, took = keeper.run("python3", "-c", RUN).stdout.split()
+
+    assert (int(code), float(took) < contract.backup.number("refused_within_s")) == (0, True)
+    assert keeper.shell("ls /srv/scratch/data") == "balades.db\n"
+
+
+@pytest.mark.promise("whoever looks without the lock survives what leaves meanwhile")
+def test_schedule_survives_a_look_that_fails(evidence: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that ends in an error is logged and followed by the next; the loop of the keeper does not end."""
+    schedule = Schedule(from_environment({}))
+    looks: list[int] = []
+
+    def look() -> timedelta:
+        looks.append(len(looks))
+        if len(looks) > 1:
+            schedule.stopping.set()
+            return timedelta(0)
+        raise FileNotFoundError("it left meanwhile")
+
+    monkeypatch.setattr(schedule, "_step", look)
+    monkeypatch.setattr(schedule, "_tidy", lambda: None)
+    monkeypatch.setattr("backup.schedule._LOOK_EVERY", timedelta(0))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    code = schedule.run()
+    evidence.saw("looks", str(looks))
+
+    assert (code, looks) == (0, [0, 1])
