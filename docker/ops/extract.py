@@ -1,5 +1,6 @@
 """restore --to FILE: the verified database as a file of this host; the site is not touched."""
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -13,6 +14,7 @@ from ops.compose import Compose
 from ops.errors import Exit, StackError
 from ops.ui import Ui
 
+_FULL = ("no space left", "quota exceeded")  # as the engine's client and the system put it
 _PRIVATE = 0o600  # it holds what visitors wrote
 
 
@@ -20,21 +22,24 @@ def extract(compose: Compose, ui: Ui, wanted: str, target: Path) -> int:
     """Write a snapshot's database to `target`, owned by whoever asks. Return the keeper's exit code.
 
     Nothing that exists is overwritten, and nothing unfinished ever has the name.
-    Raises StackError when the file exists, cannot be written, or did not come whole.
+    Raises StackError when the file exists, is not named as a database, cannot be written, or did not come whole.
     """
     begun = time.monotonic()
-    source = sources.parse(wanted)
+    source = sources.parse(wanted, compose.settings.live)
     _expect_free(target)
+    _expect_ending(target)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with _opened(part) as file:
             with ui.step(f"Verify the snapshot and write {target}") as step:
                 code, told = keeper.run(compose, ["restore", *source.args, "--to", "-"], file, step, source)
                 step.well = code == Exit.OK
+            if code == Exit.FAILED and any(word in told.lower() for word in _FULL):
+                raise _no_space(target)
             if code != Exit.OK:
                 ui.relay(told, code)
                 return code
-            os.fsync(file.fileno())
+            _make_durable(file, target)
         rows = _rows(part)
         _publish(part, target)
     finally:
@@ -48,6 +53,32 @@ def extract(compose: Compose, ui: Ui, wanted: str, target: Path) -> int:
 def _expect_free(target: Path) -> None:
     if target.exists() or target.is_symlink():
         raise StackError(f"{target} exists already", "name a file that does not exist yet", Exit.USAGE)
+
+
+def _expect_ending(target: Path) -> None:
+    if target.suffix != ".db":
+        raise StackError(
+            f"{str(target)!r} does not end in .db, and what is written is a plain SQLite database",
+            f"--to {target.name.split('.', 1)[0].strip('-') or 'copy'}.db",
+            Exit.USAGE,
+        )
+
+
+def _make_durable(file: BinaryIO, target: Path) -> None:
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:  # some file systems find only now that they are full
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_space(target) from error
+        raise
+
+
+def _no_space(target: Path) -> StackError:
+    return StackError(
+        f"{target}: no space left in {target.absolute().parent}; nothing was written",
+        "free some there, or name a file on another file system",
+        Exit.NO_SPACE,
+    )
 
 
 def _opened(part: Path) -> BinaryIO:

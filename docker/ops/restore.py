@@ -32,7 +32,7 @@ def restore(compose: Compose, ui: Ui, wanted: str, wish: Wish) -> int:
     Raises StackError when the file is missing or the stack has no containers.
     """
     begun = time.monotonic()
-    named = sources.parse(wanted)
+    named = sources.parse(wanted, compose.settings.live)
     source = replace(named, args=(*named.args, *(["--allow-missing"] if wish.allow_missing else [])))
     if wish.dry_run:
         code, document = _ask(compose, ui, "Verify the snapshot and plan", source, "--dry-run")

@@ -92,6 +92,11 @@ class Settings:
         return CHECKOUT / Path(self.values["MONSITE_ROOT"]).expanduser()
 
     @property
+    def live(self) -> Path:
+        """The live database, where the data lies in a folder."""
+        return self.root / "data" / "balades.db"
+
+    @property
     def bind(self) -> str:
         """Address that the gate publishes on."""
         return self.values["MONSITE_BIND"]

@@ -2,11 +2,14 @@
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from ops.errors import Exit, StackError
 
+_KEPT = re.compile(r"(.+\.db)\.(backup|damaged_\d{8}_\d{6}[^-]*)")  # what a restore puts beside the database
+_UNFINISHED = ("-wal", "-journal")  # hold what the file itself lacks
 NAME = re.compile(r"balades_\d{8}_\d{6}(\.db\.(zst|gz))?")
 
 
@@ -19,8 +22,8 @@ class Source:
     manifest: Path | None = None  # to be fed before it
 
 
-def parse(wanted: str) -> Source:
-    """Understand what was named. Raises StackError when it is none of the three."""
+def parse(wanted: str, live: Path) -> Source:
+    """Understand what was named. Raises StackError when it is none of the three, or not the whole of a database."""
     if wanted == "latest" or NAME.fullmatch(wanted):
         return Source((wanted,), None)
     path = Path(wanted)
@@ -30,8 +33,28 @@ def parse(wanted: str) -> Source:
             "./stack backup list shows the snapshots; a file is given by its path",
             Exit.USAGE,
         )
-    args = ("-", f"--filename={path.name}")
+    _expect_whole(path, live)
+    kept = _KEPT.fullmatch(path.name)
+    args = ("-", f"--filename={kept[1] if kept else path.name}")
     beside = str(path.with_name(f"{path.name.split('.', 1)[0]}.json"))
     if not os.path.isfile(beside):  # noqa: PTH113  # as above
         return Source(args, path)
     return Source((*args, f"--manifest-bytes={os.stat(beside).st_size}"), path, Path(beside))  # noqa: PTH116
+
+
+def _expect_whole(path: Path, live: Path) -> None:
+    """A database in use, or left by a crash, has its newest rows beside it: they would be lost in silence."""
+    if os.path.realpath(path) == os.path.realpath(live):
+        raise StackError(
+            f"{path} is the live database itself",
+            "./stack backup now takes a snapshot of it; ./stack backup list shows what can be restored",
+            Exit.USAGE,
+        )
+    for ending in _UNFINISHED:
+        beside = f"{path}{ending}"
+        if os.path.isfile(beside) and os.stat(beside).st_size:  # noqa: PTH113, PTH116  # as above
+            raise StackError(
+                f"{path} is not the whole database: {beside} holds rows that would be missing",
+                f'make one file of it: sqlite3 {shlex.quote(str(path))} "PRAGMA wal_checkpoint(TRUNCATE)"',
+                Exit.USAGE,
+            )

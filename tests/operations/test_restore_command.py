@@ -247,7 +247,7 @@ def test_database_is_written_to_a_file_of_the_caller(module_stack: Stack, tmp_pa
 def test_file_that_exists_is_never_overwritten(module_stack: Stack, tmp_path: Path) -> None:
     """`restore --to` refuses a file that exists and leaves it as it is."""
     module_stack.take_snapshot()
-    target = tmp_path / "precious"
+    target = tmp_path / "precious.db"
     target.write_text("do not lose this", encoding="utf-8")
 
     done = module_stack.run("restore", "latest", "--to", str(target), expect=CODES.usage)
@@ -315,6 +315,52 @@ def test_written_file_outlives_a_power_cut(module_stack: Stack, tmp_path: Path, 
     assert done.code == 0, done.told()
     assert (part.startswith(f"synced {tmp_path}/.out.db."), named) == (True, f"named {target}")
     assert folder == f"synced {tmp_path}"
+
+
+@pytest.mark.parametrize("name", ["-", "out.db.zst", "out"])
+def test_file_is_named_as_what_it_is(module_stack: Stack, tmp_path: Path, name: str) -> None:
+    """`--to` takes a name that ends in .db alone, because a plain SQLite database is what it writes."""
+    target = name if name == "-" else str(tmp_path / name)
+
+    done = module_stack.run("restore", "latest", "--to", target, expect=CODES.usage)
+
+    assert "does not end in .db" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_of_the_caller_is_told(module_stack: Stack, tmp_path: Path) -> None:
+    """When the caller's own disk is full, `restore --to` ends with the code for that, and leaves nothing."""
+    name, folder = module_stack.take_snapshot(), tmp_path / "out"
+    folder.mkdir()
+    said = "write /dev/stdout: no space left on device"  # as the engine's client puts it
+    full = f'case "$*" in *"--to -"*) echo {said} >&2; exit 1 ;; *) exec {shutil.which("docker")} "$@" ;; esac'
+    env = pretend_docker(tmp_path / "bin", full)
+
+    done = module_stack.run("restore", name, "--to", str(folder / "out.db"), env=env, expect=CODES.no_space)
+
+    assert f"no space left in {folder}" in done.stderr
+    assert "hint: " in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_file_with_a_log_beside_it_is_refused(module_stack: Stack, tmp_path: Path) -> None:
+    """A database whose newest rows are in a -wal beside it is refused with the command that makes one file of it."""
+    given = tmp_path / "given.db"
+    given.write_bytes(export(module_stack, module_stack.take_snapshot()).raw)
+    given.with_name("given.db-wal").write_bytes(b"rows")
+
+    done = module_stack.run("restore", str(given), "--dry-run", expect=CODES.usage)
+
+    assert f'sqlite3 {given} "PRAGMA wal_checkpoint(TRUNCATE)"' in done.stderr
+
+
+@pytest.mark.parametrize("name", ["balades.db.backup", "balades.db.damaged_20261122_020000"])
+def test_what_a_restore_kept_can_be_restored(module_stack: Stack, tmp_path: Path, name: str) -> None:
+    """What a restore puts beside the database is accepted under the name that it has there."""
+    given = tmp_path / name
+    given.write_bytes(export(module_stack, module_stack.take_snapshot()).raw)
+
+    assert "Would restore" in module_stack.run("restore", str(given), "--dry-run").stdout
 
 
 @pytest.mark.parametrize("flag", ["--cold", "--dry-run", "--allow-missing"])
