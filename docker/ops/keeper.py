@@ -65,7 +65,7 @@ def run(
         tail = _Tail(told.fileno())
         ended = False
         while not ended:
-            ended = _ended(process)
+            ended = _ended(process, args[0])
             for line in tail.lines(last=ended):
                 heard = Heard.parse(line)
                 if heard is None:
@@ -73,7 +73,7 @@ def run(
                 elif display:
                     display.hear(heard)
     said = "".join(line for line in words if not _is_event(line))
-    _expect_an_end_of_its_own(process.returncode, said, os.fstat(answer.fileno()).st_size)
+    _expect_an_end_of_its_own(args, process.returncode, said, os.fstat(answer.fileno()).st_size)
     return process.returncode, said
 
 
@@ -111,22 +111,30 @@ def _fed(source: Source | None) -> Iterator[IO[bytes]]:
             process.wait()
 
 
-def _ended(process: "subprocess.Popen[bytes]") -> bool:
+def _ended(process: "subprocess.Popen[bytes]", verb: str) -> bool:
     try:
         process.wait(timeout=LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        raise StackError(
+            f"interrupted; the backup service goes on with `{verb}` by itself",
+            "./stack backup list and ./stack status show what came of it",
+            Exit.INTERRUPTED,
+        ) from None
     except subprocess.TimeoutExpired:
         return False
     return True
 
 
-def _expect_an_end_of_its_own(code: int, said: str, answered: int) -> None:
+def _expect_an_end_of_its_own(args: Sequence[str], code: int, said: str, answered: int) -> None:
     """A kill has no code on the keeper's list, and the engine's own refusals have none either."""
     if code in KEEPERS_CODES and (code == Exit.OK or said.strip() or answered):
         return
     last = said.strip().splitlines()[-3:]
+    changes = args[0] == "restore" and not {"--dry-run", "--to"} & set(args)
+    whole = "the database is the old or the new one, whole: run the same command again; " if changes else ""
     raise StackError(
         f"the backup service ended with exit code {code} and said {' '.join(last) or 'nothing'}",
-        "137 is a kill, most often for memory: ./stack status shows restarts, ./stack logs backup the rest",
+        f"{whole}137 is a kill, most often for memory: ./stack status shows restarts, ./stack logs backup the rest",
     )
 
 
