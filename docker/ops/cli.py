@@ -15,7 +15,7 @@ from ops import restore as restoring
 from ops.compose import Compose
 from ops.errors import CODES, Exit, StackError
 from ops.settings import Settings, load
-from ops.ui import Ui
+from ops.ui import Ui, show_any_text
 
 app = typer.Typer(
     help="monsite: a hardened, backed-up, restorable SQLite site on Docker Compose.",
@@ -188,7 +188,9 @@ def backup_unpin(
 
 @app.command(epilog=CODES)
 def restore(
-    source: Annotated[str, typer.Argument(help="`latest`, a snapshot's name, or a file (.db, .db.gz, .db.zst).")],
+    source: Annotated[
+        str, typer.Argument(help="`latest`, a snapshot's name, or a file (.db, .db.gz, .db.zst, .db.backup).")
+    ],
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE", help="Write the database there; leave the site alone.")
     ] = None,
@@ -215,6 +217,7 @@ def restore(
 
 def main() -> None:
     """Run a verb; turn every StackError into two lines on stderr and its exit code."""
+    show_any_text()
     run: Callable[..., None] = app
     try:
         run(prog_name="./stack")

@@ -1,18 +1,28 @@
 """What a person sees while a verb works: steps with their duration on stderr, results on stdout."""
 
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from ops.errors import StackError
 from ops.progress import Display
+
+
+class _Paper(Console):
+    """A console whose reader may leave early, as `head` does: that is no failure of what was done."""
+
+    def on_broken_pipe(self) -> None:
+        """Write on into nothing; the exit code stays that of the verb."""
+        _discard(self.file)
 
 
 @dataclass
@@ -29,8 +39,8 @@ class Ui:
 
     quiet: bool = False
     as_json: bool = False
-    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+    out: Console = field(default_factory=lambda: _Paper(highlight=False, soft_wrap=True))
+    err: Console = field(default_factory=lambda: _Paper(stderr=True, highlight=False, soft_wrap=True))
 
     @contextmanager
     def step(self, what: str) -> Iterator[Step]:
@@ -64,10 +74,27 @@ class Ui:
     def emit(self, document: dict[str, Any]) -> None:
         """Print the result for machines, if that was asked for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(document, ensure_ascii=False, sort_keys=True) + "\n")
+            try:
+                sys.stdout.write(json.dumps(document, sort_keys=True) + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                _discard(sys.stdout)
 
     def fail(self, error: StackError) -> None:
         """Say what went wrong and the next step, on stderr; as JSON too when that was asked for."""
         self.err.print(f"[red]error:[/] {escape(error.message)}")
         self.err.print(f"[yellow]hint:[/] {escape(error.hint)}")
         self.emit({"error": error.message, "hint": error.hint, "code": error.code})
+
+
+def show_any_text() -> None:
+    """Put a question mark for what the terminal's encoding lacks, rather than end on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _discard(stream: IO[str]) -> None:
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
