@@ -88,7 +88,7 @@ def status(compose: Compose, ui: Ui) -> int:
     if not ui.as_json and not ui.quiet:
         ui.out.print(table)
     ui.say(f"site      {compose.settings.url}  [{GOOD if answer == 'healthy' else BAD}]{answer}[/]")
-    next_step = health.NEXT_STEP.get(answer)
+    next_step = health.NEXT_STEP.get(answer) or _start_what_is_down(states)
     if next_step:
         ui.say(f"do        {next_step}")
     newest = keeper.get("newest") if keeper else None
@@ -139,6 +139,11 @@ def become(compose: Compose, *args: str) -> None:
 def _well(state: health.State) -> bool:
     """A service that has just started is not ill; the site's own answer says whether it serves."""
     return state.status == "running" and state.health in ("healthy", "starting")
+
+
+def _start_what_is_down(states: list[health.State]) -> str | None:
+    down = [state.service for state in states if state.status not in ("running", "restarting")]
+    return f"./stack up starts what does not run: {', '.join(down)}" if down else None
 
 
 def _start(compose: Compose) -> None:

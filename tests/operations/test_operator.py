@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from fixtures import homes
+from fixtures.engine_facts import engine
 from fixtures.evidence import Completed, door
 from fixtures.run import CHECKOUT
+from fixtures.services import CONTRACT
 from fixtures.stack import Stack, own_lifetime
 from fixtures.wait import wait_for
 
@@ -112,6 +114,19 @@ def test_three_in_the_morning(module_stack: Stack) -> None:
     assert "There was no former database file to keep." in words
     assert re.search(r"It took \d+\.\d s", words) is not None
     assert "do  " not in afterwards.stdout
+
+
+def test_status_says_how_what_is_down_is_started(module_stack: Stack) -> None:
+    """With the app stopped by hand `status` names it and the command that starts it."""
+    service = engine().containers.get(module_stack.service("app").container)
+    service.stop()
+    try:
+        told = module_stack.run("status", expect=CONTRACT.exit_codes.failed)
+    finally:
+        service.start()
+        module_stack.wait_until_ready(within=module_stack.contract.recovery.ready_s)
+
+    assert "./stack up starts what does not run: app" in told.stdout
 
 
 @pytest.mark.promise("at three in the morning one command brings the site back")
