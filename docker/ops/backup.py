@@ -47,6 +47,11 @@ def verify(compose: Compose, ui: Ui, name: str | None) -> int:
         ui.say(f"{document['checked']} checked{read}, {len(document['damaged'])} damaged")
         for finding in document["damaged"]:
             ui.say(f"[red]{escape(finding['name'])}:[/] {escape(finding['reason'])}")
+        if document["damaged"]:
+            ui.say(
+                "What is damaged no longer counts and is never restored; ./stack backup now takes a whole one, "
+                "./stack backup list shows which are left."
+            )
     ui.emit(document)
     return code
 
@@ -83,7 +88,8 @@ def unpin(compose: Compose, ui: Ui, name: str) -> int:
     """Let rotation drop a snapshot that was pinned. Return the keeper's exit code."""
     code, document = _step(compose, ui, f"Unpin {name}", ["unpin", name])
     if code == Exit.OK:
-        ui.say(f"{name} is no longer pinned: rotation drops it when nothing else keeps it.")
+        state = "is no longer pinned" if document["was_pinned"] else "was not pinned"
+        ui.say(f"{name} {state}: rotation drops it when nothing else keeps it.")
     ui.emit(document)
     return code
 

@@ -73,8 +73,9 @@ def view(snapshots: Sequence[Snapshot], strays: Sequence[str]) -> list[Renderabl
 
 
 def _table(snapshots: Sequence[Snapshot], now: datetime) -> Table:
+    widest = max(len(one.name) for one in snapshots)  # a name that is cut is no name
     table = Table(
-        Column("snapshot", no_wrap=True),
+        Column("snapshot", no_wrap=True, min_width=widest),
         Column("tier", no_wrap=True),
         *(Column(title, no_wrap=True, justify="right") for title in ("age", "size", "rows", "verified", "drill")),
         Column("taken", no_wrap=True),

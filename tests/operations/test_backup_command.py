@@ -14,7 +14,7 @@ from fixtures.launches import at_work, in_terminal, launch, pretend_docker
 from fixtures.services import CONTRACT
 from fixtures.snapshots import flip_stored_bit, shelf_of
 from fixtures.stack import Stack
-from fixtures.wait import wait_for
+from fixtures.wait import rest, wait_for
 from ops import chart
 
 TIERS = ("daily", "weekly", "monthly")
@@ -92,6 +92,38 @@ def test_list_fits_a_terminal_and_needs_no_colour(module_stack: Stack, contract:
     assert ESCAPE not in listed.stdout
 
 
+def test_narrow_terminal_cuts_no_name(module_stack: Stack) -> None:
+    """In a terminal narrower than the table every snapshot still has its whole name."""
+    name = module_stack.take_snapshot()
+
+    listed = module_stack.run("backup", "list", env={"COLUMNS": "20"})
+
+    assert lines_of(listed, name) != []
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+def test_terminal_without_unicode_is_no_failure(module_stack: Stack, flags: tuple[str, ...]) -> None:
+    """Where the terminal's encoding lacks a sign of the list, it is left out, and the list is shown."""
+    name = module_stack.take_snapshot()
+
+    listed = module_stack.run("backup", "list", *flags, env={"PYTHONIOENCODING": "ascii"})
+
+    assert name in listed.stdout
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+def test_reader_that_leaves_is_no_failure(module_stack: Stack, flags: tuple[str, ...]) -> None:
+    """Whoever reads the list only in part, as `head` does, does not make it fail."""
+    module_stack.take_snapshot()
+    with launch(module_stack, "backup", "list", *flags) as launched:
+        assert launched.process.stdout is not None
+        launched.process.stdout.close()
+        code = launched.process.wait(timeout=60)
+        launched.process.stdout = None
+
+    assert code == CODES.ok
+
+
 # -- reading again
 
 
@@ -121,6 +153,7 @@ def test_verify_names_what_is_damaged(module_stack: Stack) -> None:
         module_stack.run("backup", "verify", name, expect=None)
 
     assert f"{name}: " in told.stdout
+    assert "./stack backup now takes a whole one" in " ".join(told.stdout.split())
     assert [finding["name"] for finding in found["damaged"]] == [name]
     assert "NO" in lines_of(listed, name)[0]
     assert lines_of(listed, f"{name}:") != []
@@ -163,6 +196,7 @@ def test_unpinned_snapshot_is_rotations_again(module_stack: Stack) -> None:
 
     assert pinned.rstrip().endswith("*")
     assert "no longer pinned" in done.stdout
+    assert "was not pinned" in module_stack.run("backup", "unpin", name).stdout
     assert "*" not in lines_of(module_stack.run("backup", "list"), name)[0]
 
 
@@ -334,4 +368,17 @@ def test_interrupted_launcher_says_so_by_its_code(module_stack: Stack, tmp_path:
         done = launched.end()
 
     assert done.code == CODES.interrupted
+    assert "Traceback" not in done.stderr
+    assert "the backup service goes on with `now`" in done.stderr
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.15, 0.3, 0.45, 0.6])
+def test_interrupt_at_the_start_is_quiet(module_stack: Stack, after_s: float) -> None:
+    """Ctrl-C while the launcher is still loading ends it in silence, as shells know it."""
+    with launch(module_stack, "backup", "list") as launched:
+        rest(after_s, "the launcher loads")
+        launched.signal(signal.SIGINT)
+        done = launched.end()
+
+    assert done.code in (CODES.interrupted, -signal.SIGINT)
     assert "Traceback" not in done.stderr
