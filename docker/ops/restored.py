@@ -103,7 +103,9 @@ def _kept(document: Document) -> list[str]:
             "./stack backup unpin lets it go)"
         )
     if document["former_file"]:
-        told.append(f"The former database file: {escape(document['former_file'])}")
+        log_alone = document["former_file"].split(" in the volume ")[0].endswith(("-wal", "-shm", "-journal"))
+        what = "The database file was gone; what lay beside it is kept" if log_alone else "The former database file"
+        told.append(f"{what}: {escape(document['former_file'])}")
     return told or ["There was no former database file to keep."]
 
 
