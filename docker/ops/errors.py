@@ -26,7 +26,7 @@ MEANINGS = {
     Exit.USAGE: "usage",
     Exit.NO_SUCH_SNAPSHOT: "no such snapshot",
     Exit.DAMAGED: "damaged, refused",
-    Exit.UNREADABLE: "source database missing or unreadable",
+    Exit.UNREADABLE: "source database missing, damaged or unreadable",
     Exit.NO_SPACE: "no space",
     Exit.SCHEMA_NEWER: "schema newer than the app's",
     Exit.UNREHEARSED: "the site does not start on this snapshot",
