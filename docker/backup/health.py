@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .errors import NoSuchSnapshot
+from .errors import NoSuchSnapshot, Unwritable
 from .manifest import SAFETY
 from .repository import Repository
 from .rotation import TOLERANCE
@@ -38,7 +38,10 @@ def check(settings: Settings, now: datetime) -> list[str]:
 def reasons(settings: Settings, now: datetime, *, last_run: object, drill: object) -> list[str]:
     """Judge by the manifests' own times, the last run, the last drill and the free space."""
     repository = Repository(settings.backups)
-    found = list(_of_newest(repository, settings.max_age, now))
+    try:
+        found = list(_of_newest(repository, settings.max_age, now))
+    except Unwritable as refused:
+        found = [refused.message]
     if isinstance(last_run, Mapping) and last_run.get("outcome") == "failure":
         found.append(f"the last run failed: {last_run.get('error')}")
     if isinstance(drill, Mapping) and drill.get("outcome") == "failure":

@@ -6,6 +6,7 @@ deleted. So a staged manifest always names the one payload that a killed run can
 next run, holding the lock, removes exactly that.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -112,10 +113,20 @@ class Repository:
 
     def names(self) -> list[str]:
         """Return every name that has a manifest in some tier, newest first by name."""
-        found = {
-            path.stem for tier in TIERS for path in (self.root / tier).glob("*.json") if _NAME.fullmatch(path.stem)
-        }
-        return sorted(found, reverse=True)
+        found = {path.stem for tier in TIERS for path in self._files(tier) if path.suffix == ".json"}
+        return sorted((name for name in found if _NAME.fullmatch(name)), reverse=True)
+
+    def _files(self, tier: str) -> list[Path]:
+        """List a tier; a folder that cannot be looked into, or is no longer the one mounted, is not an empty one."""
+        with writing(f"backups folder {self.root}"):
+            if self.root.stat().st_nlink == 0:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.root))
+            try:
+                return list((self.root / tier).iterdir())
+            except FileNotFoundError:
+                if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.root)) from None
+                return []  # nothing was ever stored there
 
     def look(self, name: str) -> Stored:
         """Read one snapshot's manifest from the first tier where it can be believed."""

@@ -143,13 +143,20 @@ class Schedule:
         return max(min([*waits, _LOOK_EVERY]), timedelta(seconds=0.1))
 
     def _snapshot_due(self, now: datetime) -> datetime:
-        stored = self.repository.newest(now)
+        try:
+            stored = self.repository.newest(now)
+        except errors.Unwritable:
+            return now  # the run meets with the same, and tells it
         newest = stored.manifest.created if stored is not None and stored.manifest is not None else None
         return snapshot_due(newest, self.settings.interval, now)
 
     def _proof_due(self, record: str, now: datetime) -> datetime | None:
         last = health.read_status(self.settings.status).get(record)
-        return proof_due(last, self.repository.oldest(now), self.settings.drill_interval, now)
+        try:
+            oldest = self.repository.oldest(now)
+        except errors.Unwritable:
+            return None
+        return proof_due(last, oldest, self.settings.drill_interval, now)
 
     def _is_starting(self) -> bool:
         return time.monotonic() - self.started < _FIRST_START.total_seconds()

@@ -64,15 +64,13 @@ def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
             "healthy": not reasons,
             "reasons": reasons,
             "max_age_hours": round(settings.max_age.total_seconds() / 3600, 3),
-            "newest": _newest(repository, now),
-            "tiers": {tier: len(list((repository.root / tier).glob("*.json"))) for tier in TIERS},
+            **_stored(before, repository, news, now),
             "last_run": run,
             "last_restore": news.last_restore or before.get("last_restore"),
             "incidents": incidents,
             "drill": drill,
             "drills": drills,
             "verified": news.verified or before.get("verified"),
-            "checked": _checked(before, repository, news, now),
             "free_bytes": shutil.disk_usage(repository.root).free,
         }
         staged = path.with_name(f".{path.name}.part")
@@ -89,6 +87,18 @@ def try_to_publish(settings: Settings, now: datetime, log: Log, news: News = NOT
         log.event("status-failed", level="error", error=str(refused))
         hint = refused.hint if isinstance(refused, BackupError) else errors.DEFECT
         print(f"warning: the state could not be published: {refused}\nhint: {hint}", file=sys.stderr)
+
+
+def _stored(before: Mapping[str, Any], repository: Repository, news: News, now: datetime) -> dict[str, Any]:
+    """Say what is stored; where the folder cannot be looked into, what was known of it stays."""
+    try:
+        return {
+            "newest": _newest(repository, now),
+            "tiers": {tier: len(list((repository.root / tier).glob("*.json"))) for tier in TIERS},
+            "checked": _checked(before, repository, news, now),
+        }
+    except errors.Unwritable:
+        return {key: before.get(key) for key in ("newest", "tiers", "checked")}
 
 
 def _checked(before: Mapping[str, Any], repository: Repository, news: News, now: datetime) -> dict[str, str]:
