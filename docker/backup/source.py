@@ -6,6 +6,7 @@ database can show by itself, and said to be unsigned.
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -17,10 +18,13 @@ from .errors import Damaged, NoSuchSnapshot, Usage, reading, writing
 from .manifest import Manifest
 from .progress import Step
 from .repository import Repository, Stored
+from .settings import DATABASE
 from .work import Work
 
 LATEST, STDIN = "latest", "-"
 _FORMATS = (".db", ".db.gz", ".db.zst")
+# What a restore kept of the database before it: plain databases, whatever the damage to them.
+_KEPT = re.compile(rf"{re.escape(DATABASE)}\.(backup|damaged_\d{{8}}_\d{{6}})")
 _LOOK_EVERY = 32 * 1024 * 1024  # bytes between two looks at the free space
 _REFUSED = "nothing was changed; `./stack backup list` shows the snapshots there are"
 
@@ -98,6 +102,8 @@ def _foreign(repository: Repository, path: Path, name: str, *, shown: str) -> So
     """A file from outside is signed when it is, or calls itself, one of the snapshots we know."""
     if not os.access(path, os.R_OK):
         raise Usage(f"{shown}: Permission denied", "let 1001:1001 read the file, then try again; nothing was changed")
+    if _KEPT.fullmatch(name):
+        name = DATABASE
     if not name.endswith(_FORMATS):
         raise Usage(f"{name}: the ending tells no format", f"use a file that ends in {', '.join(_FORMATS)}")
     stem = name.split(".", 1)[0]
