@@ -18,7 +18,7 @@ from pathlib import Path
 from . import database
 from .database import Description
 from .disk import keep, link_or_copy, sync_folder
-from .errors import DEFECT, BackupError, Busy, writing
+from .errors import DEFECT, BackupError, Busy, SourceUnreadable, writing
 from .progress import Step
 from .settings import DATABASE
 
@@ -106,6 +106,19 @@ def _checkpoint(connection: sqlite3.Connection, kind: str) -> None:
         connection.execute(f"PRAGMA wal_checkpoint({kind})").fetchall()
 
 
+def expect_ours(live: Path) -> None:
+    """Refuse what may not be written before anything is done for it, the site stopped first of all."""
+    files = [live, *(live.with_name(f"{DATABASE}{ending}") for ending in BESIDE)]
+    folder_ours = os.access(live.parent, os.R_OK | os.W_OK | os.X_OK)
+    refused = [] if folder_ours else [live.parent]
+    refused += [path for path in files if not os.access(path, os.R_OK | os.W_OK) and os.path.lexists(path)]
+    if refused:
+        raise SourceUnreadable(
+            f"{refused[0]}: Permission denied",
+            "data/ and what is in it must belong to 1001:1001; `./stack up` gives it back; nothing was changed",
+        )
+
+
 def expect_nobody(live: Path) -> None:
     """Prove that nobody is connected, even to a file that SQLite itself no longer reads."""
     if not live.is_file():
@@ -162,7 +175,8 @@ def _move_aside_for(new: Path, live: Path, now: datetime) -> str | None:
             second = aside.with_name(f"{aside.name}{ending}")
             link_or_copy(live.with_name(f"{DATABASE}{ending}"), second, through=live.with_name(f".{second.name}.part"))
         sync_folder(live.parent)
-        moved = bool(beside) or live.exists()
+        # Where the database itself was gone, what is there of it is what lay beside it.
+        kept = iter([*([aside.name] if live.exists() else []), *(f"{aside.name}{ending}" for ending in beside)])
         if live.exists():
             live.rename(aside)
             sync_folder(live.parent)
@@ -171,7 +185,7 @@ def _move_aside_for(new: Path, live: Path, now: datetime) -> str | None:
         sync_folder(live.parent)
         new.rename(live)
         sync_folder(live.parent)
-    return aside.name if moved else None
+    return next(kept, None)
 
 
 def _free_name(live: Path, now: datetime) -> Path:

@@ -80,6 +80,7 @@ class NotRestored(BackupError):  # noqa: N818 - as in errors.py
 
 def plan(work: Work, verified: Verified, *, cold: bool, allow_missing: bool) -> Plan:
     """Refuse what must be refused, migrate what is older, and decide between hot and cold; nothing is changed here."""
+    exchange.expect_ours(work.settings.database)
     live, problem = _look_at_live(work.settings.database)
     reference = _reference(work.repository, live)
     if verified.source.manifest is None:

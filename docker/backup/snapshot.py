@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import compress, database, disk, manifest, objects, status
 from .database import Description
-from .errors import BackupError, writing
+from .errors import BackupError, Damaged, SourceUnreadable, writing
 from .manifest import Manifest
 from .repository import Repository
 from .settings import DATABASE, Settings
@@ -115,7 +115,11 @@ def _examine_and_compress(work: Work, raw: Path, payload: Path, file_name: str) 
 
 def _examine(work: Work, raw: Path) -> _Examined:
     work.progress.begin("check")
-    checks = database.check(raw, f"the copy of {work.settings.database}")
+    try:
+        checks = database.check(raw, f"the copy of {work.settings.database}")
+    except Damaged as wrong:  # a copy is as whole as what it was made of
+        hint = "it is damaged; `./stack restore latest` brings it back; nothing was published"
+        raise SourceUnreadable(wrong.message, hint) from wrong
     return _Examined(checks, database.describe(raw), database.upload_paths(raw))
 
 

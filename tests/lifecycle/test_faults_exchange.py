@@ -44,6 +44,34 @@ def test_cold_exchange_cut_off_anywhere_parts_no_database_from_its_log(bench: Be
     assert [one["left"] for one in told if one["left"]] == [], "the restore after it tidies up"
 
 
+@pytest.mark.control("RST-04")
+def test_what_was_kept_is_named_as_it_lies_there(bench: Bench) -> None:
+    """With the database gone and its log left, a cold restore names the log it moved aside, and that file is there."""
+    name = bench.backup("now", "--json").json()["name"]
+    bench.shell(f"rm {LIVE}; echo left > {LIVE}-wal")
+
+    kept = bench.backup("restore", name, "--cold", "--json").json()["kept"]
+
+    assert kept.endswith("-wal")
+    assert bench.shell(f"cat /srv/{kept}") == "left\n"
+
+
+@pytest.mark.control("RST-04")
+def test_what_was_kept_can_be_restored(bench: Bench, contract: Contract) -> None:
+    """The database that a restore kept comes back under its own name; one moved aside is judged by its content."""
+    name = bench.backup("now", "--json").json()["name"]
+    bench.sqlite(LIVE, NEW_ROW)
+    rows = bench.rows()
+    bench.backup("restore", name)
+    bench.shell(f"cp {LIVE}.backup /srv/scratch/balades.db.backup")
+    bench.shell("echo spoilt > /srv/scratch/balades.db.damaged_20261122_020000")
+
+    bench.backup("restore", "/srv/scratch/balades.db.damaged_20261122_020000", expect=contract.exit_codes.damaged)
+    bench.backup("restore", "/srv/scratch/balades.db.backup")
+
+    assert bench.rows() == rows
+
+
 UNTRUE = {
     # what is done instead of the exchange; each leaves the old database as the live one
     "hot": ("exchange.hot = lambda live, raw, step: exchange.Exchanged(0.0, exchange.database.describe(live))", []),
@@ -89,14 +117,16 @@ def test_exchange_that_leaves_the_database_unreadable_is_told(bench: Bench, cont
 
 
 @pytest.mark.control("RST-03")
-def test_write_protected_database_is_named(bench: Bench, contract: Contract) -> None:
-    """A live database that the keeper may not write is named as that in a cold restore, not as a connected site."""
+@pytest.mark.parametrize("way", [[], ["--dry-run"], ["--cold"]], ids=["hot", "planned", "cold"])
+def test_write_protected_database_is_named(bench: Bench, contract: Contract, way: list[str]) -> None:
+    """A live database that the keeper may not write is named as that before the site is asked to stop."""
     name = bench.backup("now", "--json").json()["name"]
     bench.shell(f"chmod 400 {LIVE}")
 
-    refused = bench.backup("restore", name, "--cold", expect=contract.exit_codes.failed)
+    refused = bench.backup("restore", name, *way, expect=contract.exit_codes.unreadable)
 
     assert f"{LIVE}: Permission denied" in refused.stderr
+    assert "./stack up" in refused.stderr
     assert "still connected" not in refused.stderr
     assert "defect" not in refused.stderr
 

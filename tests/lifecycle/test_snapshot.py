@@ -17,7 +17,7 @@ from fixtures.stack import Stack
 
 REFUSALS = (
     # what is done to the live database, and the code of the refusal
-    ("pages in its middle", CONTRACT.exit_codes.damaged),
+    ("pages in its middle", CONTRACT.exit_codes.unreadable),
     ("its first page", CONTRACT.exit_codes.unreadable),
     ("emptied", CONTRACT.exit_codes.unreadable),
     ("gone", CONTRACT.exit_codes.unreadable),
@@ -43,6 +43,20 @@ def test_snapshot_was_opened_when_made(module_stack: Stack) -> None:
     assert shelf.files[f"objects/{manifest['uploads'][0]['sha256']}"]["sha256"] in path
     assert {"sqlite", "zstd", "python", "monsite"} <= set(manifest["tools"])
     assert manifest["duration_s"] > 0
+
+
+@pytest.mark.control("BAK-07")
+def test_closed_backups_folder_is_not_an_empty_one(keeper: Keeper, contract: Contract) -> None:
+    """A backups folder that may not be looked into is told as that by list, health and now; never as no snapshot."""
+    keeper.backup("now")
+    keeper.shell("chmod 0 /srv/backups")
+
+    refused = [keeper.backup(verb, expect=contract.exit_codes.failed) for verb in ("list", "health", "now")]
+    keeper.shell("chmod 700 /srv/backups")
+
+    told = [done.stdout + done.stderr for done in refused]
+    assert [text for text in told if "/srv/backups" not in text or "Permission denied" not in text] == []
+    assert "no snapshot" not in "".join(told)
 
 
 @pytest.mark.control("BAK-05")
@@ -166,7 +180,7 @@ def test_two_faults_at_once_are_told_as_one(contract: Contract, images: dict[str
         keeper.damage_source("pages in its middle")
         keeper.shell(fill_leaving(promised.number("full_disk_left") * promised.whole("full_disk_bytes")))
 
-        both = keeper.backup("now", expect=contract.exit_codes.damaged)
+        both = keeper.backup("now", expect=contract.exit_codes.unreadable)
         keeper.shell("mv /srv/data/whole /srv/data/balades.db")
         full = keeper.backup("now", expect=contract.exit_codes.no_space)
         keeper.shell("rm /srv/backups/.fill*")
