@@ -154,7 +154,7 @@ def test_verify_names_what_is_damaged(module_stack: Stack) -> None:
 
     assert f"{name}: " in told.stdout
     assert "./stack backup now takes a whole one" in " ".join(told.stdout.split())
-    assert [finding["name"] for finding in found["damaged"]] == [name]
+    assert {finding["name"] for finding in found["damaged"]} == {name}, "one finding for each tier that holds it"
     assert "NO" in lines_of(listed, name)[0]
     assert lines_of(listed, f"{name}:") != []
 
