@@ -23,14 +23,19 @@ def sweep(settings: Settings) -> None:
 def _of_data(folder: Path) -> Iterator[Path]:
     for path in list(folder.iterdir()):
         aside = _ASIDE.fullmatch(path.name)
-        if _IN_DATA.fullmatch(path.name) or (aside and _is_second_name(folder, aside)):
+        if _IN_DATA.fullmatch(path.name) or (aside and _is_second_name(path, aside)):
             yield path
 
 
-def _is_second_name(folder: Path, aside: re.Match[str]) -> bool:
-    """Whether it is a second name of what still belongs to the live database: its own file was never moved aside."""
-    live = folder / DATABASE
-    return live.exists() and (folder / f"{DATABASE}{aside[2]}").exists() and not (folder / aside[1]).exists()
+def _is_second_name(path: Path, aside: re.Match[str]) -> bool:
+    """Whether it is a second name of what still belongs to the live database: its own file was never moved aside.
+
+    One that is no such name is all that is left of a database whose file was lost: it stays.
+    """
+    live = path.with_name(DATABASE)
+    beside = path.with_name(f"{DATABASE}{aside[2]}")
+    own = path.with_name(aside[1])
+    return live.exists() and not own.exists() and beside.exists() and beside.samefile(path)
 
 
 def _of_uploads(folder: Path) -> Iterator[Path]:

@@ -198,6 +198,22 @@ def test_what_a_killed_restore_left_is_swept(bench: Bench) -> None:
 
 
 @pytest.mark.control("RST-04")
+def test_log_of_a_lost_database_stays(bench: Bench) -> None:
+    """What an earlier restore kept of a database whose file was lost is no leftover, though the live one has a WAL."""
+    name = bench.backup("now", "--json").json()["name"]
+    kept = "/srv/data/balades.db.damaged_20260101_000000-wal"
+    bench.shell(f"echo 'all that is left' > {kept}")
+
+    with bench.app() as app:
+        app.sql("INSERT INTO walks (body) VALUES (randomblob(100))")
+        beside = bench.shell("ls /srv/data/balades.db-wal")
+        bench.backup("restore", name)
+
+    assert beside == "/srv/data/balades.db-wal\n", "the live database must have a WAL, or nothing could be mistaken"
+    assert bench.shell(f"cat {kept}") == "all that is left\n"
+
+
+@pytest.mark.control("RST-04")
 def test_kept_copy_is_replaced_only_after_the_safety_snapshot(bench: Bench) -> None:
     """When a safety snapshot cannot be published, data/balades.db.backup is still the one of the restore before."""
     name = bench.backup("now", "--json").json()["name"]
