@@ -317,5 +317,5 @@ def test_busy_names_its_holder(keeper: Keeper, contract: Contract) -> None:
     )
     told = keeper.run("python3", "-c", hold).stdout
 
-    assert told.startswith(f"{contract.backup.whole('busy')} ")
+    assert told.startswith(f"{contract.exit_codes.busy} ")
     assert "`drill` since 20" in told

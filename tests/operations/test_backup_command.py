@@ -372,10 +372,11 @@ def test_interrupted_launcher_says_so_by_its_code(module_stack: Stack, tmp_path:
     assert "the backup service goes on with `now`" in done.stderr
 
 
-@pytest.mark.parametrize("after_s", [0.05, 0.15, 0.3, 0.45, 0.6])
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.15, 0.3, 0.45, 0.6])
 def test_interrupt_at_the_start_is_quiet(module_stack: Stack, after_s: float) -> None:
     """Ctrl-C while the launcher is still loading ends it in silence, as shells know it."""
     with launch(module_stack, "backup", "list") as launched:
+        wait_for("./stack becomes the launcher proper", launched.loads_the_rest, 20, every=0.002)
         rest(after_s, "the launcher loads")
         launched.signal(signal.SIGINT)
         done = launched.end()

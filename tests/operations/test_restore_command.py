@@ -8,6 +8,7 @@ import signal
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,15 @@ pytestmark = pytest.mark.promise("one command brings the site back, and says wha
 def words(done: Completed) -> str:
     """Give what a person reads, in one line."""
     return " ".join(done.stdout.split())
+
+
+def written_past_a_snapshot(stack: Stack) -> tuple[str, list[dict[str, Any]]]:
+    """Write, take a snapshot, write on; give the snapshot's name and the walks that it promises."""
+    stack.write_walks(2)
+    promised = stack.read_walks()
+    name = stack.take_snapshot()
+    stack.write_walks(1)
+    return name, promised
 
 
 # -- what it says
@@ -123,10 +133,7 @@ def test_restore_works_while_the_stack_is_down(module_stack: Stack) -> None:
 
 def test_restore_needs_no_drill(module_stack: Stack) -> None:
     """With the service drill stopped a snapshot of the site's own schema is restored all the same."""
-    module_stack.write_walks(2)
-    promised = module_stack.read_walks()
-    name = module_stack.take_snapshot()
-    module_stack.write_walks(1)
+    name, promised = written_past_a_snapshot(module_stack)
     service = engine().containers.get(module_stack.service("drill").container)
     service.stop()
     try:
@@ -139,10 +146,7 @@ def test_restore_needs_no_drill(module_stack: Stack) -> None:
 
 def test_cold_restore_on_request(module_stack: Stack) -> None:
     """`restore --cold` stops the app, exchanges the file, starts the app again and keeps what was there."""
-    module_stack.write_walks(2)
-    promised = module_stack.read_walks()
-    name = module_stack.take_snapshot()
-    module_stack.write_walks(1)
+    name, promised = written_past_a_snapshot(module_stack)
     before = module_stack.identity()
 
     told = words(module_stack.run("restore", name, "--cold"))
@@ -383,10 +387,7 @@ exec REAL "$@"
 
 def test_second_restore_is_told_of_the_first(module_stack: Stack, tmp_path: Path) -> None:
     """Of two restores at once the second is refused with the verb and process of the first, which ends well."""
-    module_stack.write_walks(2)
-    promised = module_stack.read_walks()
-    name = module_stack.take_snapshot()
-    module_stack.write_walks(1)
+    name, promised = written_past_a_snapshot(module_stack)
     go_on = tmp_path / "go-on"
     held = HELD_START.replace("GO_ON", str(go_on)).replace("REAL", str(shutil.which("docker")))
     with launch(module_stack, "restore", name, "--cold", env=pretend_docker(tmp_path / "bin", held)) as first:
@@ -419,10 +420,7 @@ def test_restore_during_a_backup_is_told_who_is_at_work(module_stack: Stack) -> 
 
 def test_interrupted_restore_is_brought_to_its_end(module_stack: Stack) -> None:
     """Ctrl-C while the app is stopped waits until the site is back; then the launcher tells all, and ends."""
-    module_stack.write_walks(2)
-    promised = module_stack.read_walks()
-    name = module_stack.take_snapshot()
-    module_stack.write_walks(1)
+    name, promised = written_past_a_snapshot(module_stack)
     with launch(module_stack, "restore", name, "--cold") as launched:
         wait_until_app(module_stack, "exited", within=60)
         launched.signal(signal.SIGINT)
@@ -436,10 +434,7 @@ def test_interrupted_restore_is_brought_to_its_end(module_stack: Stack) -> None:
 
 def test_lost_terminal_does_not_leave_the_app_stopped(module_stack: Stack) -> None:
     """A terminal that goes away while the app is stopped, as a broken ssh line does, does not end the restore."""
-    module_stack.write_walks(2)
-    promised = module_stack.read_walks()
-    name = module_stack.take_snapshot()
-    module_stack.write_walks(1)
+    name, promised = written_past_a_snapshot(module_stack)
     with launch(module_stack, "restore", name, "--cold") as launched:
         wait_until_app(module_stack, "exited", within=60)
         launched.signal(signal.SIGHUP)
@@ -452,10 +447,7 @@ def test_lost_terminal_does_not_leave_the_app_stopped(module_stack: Stack) -> No
 @pytest.mark.control("RST-05")
 def test_launcher_killed_while_the_app_is_stopped_is_made_good_by_the_next(module_stack: Stack) -> None:
     """After kill -9 with the app stopped, the keeper's exchange is whole and the same command again starts the site."""
-    module_stack.write_walks(2)
-    promised = module_stack.read_walks()
-    name = module_stack.take_snapshot()
-    module_stack.write_walks(1)
+    name, promised = written_past_a_snapshot(module_stack)
     with launch(module_stack, "restore", name, "--cold") as launched:
         wait_until_app(module_stack, "exited", within=60)
         launched.signal(signal.SIGKILL)
