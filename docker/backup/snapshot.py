@@ -43,6 +43,14 @@ class _Examined:
     uploads: list[tuple[object, object]]
 
 
+@dataclass(frozen=True)
+class _Digests:
+    """What the copy and its compressed form are known by."""
+
+    raw: str
+    payload: str
+
+
 def take(work: Work, request: Request) -> Manifest:
     """Publish one verified snapshot of the live database; the caller holds the lock."""
     settings, repository, log = work.settings, work.repository, work.log
@@ -59,7 +67,7 @@ def take(work: Work, request: Request) -> Manifest:
     file_name = f"{name}{compress.ENDINGS[settings.compression]}"
     with writing(f"staging area {repository.staging}"):
         database.copy(source, raw, work.progress.begin("copy"))
-    examined, raw_sha256 = _examine_and_compress(work, raw, payload, file_name)
+    examined, digests = _examine_and_compress(work, raw, payload, file_name)
     files, refused = objects.wanted(examined.uploads)
     held, missing = objects.collect(repository, settings.uploads, files)
     made = Manifest(
@@ -72,9 +80,9 @@ def take(work: Work, request: Request) -> Manifest:
         payload=file_name,
         compression=settings.compression,
         bytes=payload.stat().st_size,
-        sha256=compress.sha256_of(payload),
+        sha256=digests.payload,
         raw_bytes=raw.stat().st_size,
-        raw_sha256=raw_sha256,
+        raw_sha256=digests.raw,
         page_size=examined.described.page_size,
         user_version=examined.described.user_version,
         schema_sha256=examined.described.schema_sha256,
@@ -93,8 +101,8 @@ def take(work: Work, request: Request) -> Manifest:
     return made
 
 
-def _examine_and_compress(work: Work, raw: Path, payload: Path, file_name: str) -> tuple[_Examined, str]:
-    """Do both side by side, and go on only when both are good.
+def _examine_and_compress(work: Work, raw: Path, payload: Path, file_name: str) -> tuple[_Examined, _Digests]:
+    """Do both side by side, and go on only when both are good; the check takes longest, so all else is beside it.
 
     When both fail, what is wrong with the copy is what the reader must know: the other is often its
     consequence, and goes to the log.
@@ -104,13 +112,14 @@ def _examine_and_compress(work: Work, raw: Path, payload: Path, file_name: str) 
         try:
             size = raw.stat().st_size
             compress.compress(raw, payload, work.settings.compression, work.progress.begin("compress", size))
-            raw_sha256 = compress.prove(payload, file_name, raw, work.progress.begin("prove", size))
+            proven = compress.prove(payload, file_name, raw, work.progress.begin("prove", size))
+            digests = _Digests(proven, compress.sha256_of(payload))
         except BackupError as failed:
             if examining.exception() is not None:
                 work.log.event("compress-failed", level="error", error=failed.message)
                 examining.result()
             raise
-        return examining.result(), raw_sha256
+        return examining.result(), digests
 
 
 def _examine(work: Work, raw: Path) -> _Examined:
