@@ -36,16 +36,18 @@ def test_health_follows_the_age_of_the_snapshot(keeper: Keeper, contract: Contra
 
     before = keeper.backup("health", "--at", (limit - MINUTE).isoformat())
     keeper.shell("touch -d '+30 hours' /srv/backups/*/*")
-    after = keeper.backup("health", "--at", (limit + MINUTE).isoformat(), expect=1)
+    after = keeper.backup("health", "--at", (limit + MINUTE).isoformat(), expect=contract.exit_codes.failed)
 
     assert before.stdout == "healthy\n"
-    assert "26.0 h old" in after.stdout
+    assert f"{contract.backup.number('max_age_hours')} h old" in after.stdout
 
 
 @pytest.mark.control("HLT-03")
-def test_health_without_any_snapshot_is_bad(keeper: Keeper) -> None:
+def test_health_without_any_snapshot_is_bad(keeper: Keeper, contract: Contract) -> None:
     """Without a snapshot the service is unhealthy, however well its process runs."""
-    assert keeper.backup("health", expect=1).stdout == "unhealthy: there is no verified snapshot yet\n"
+    told = keeper.backup("health", expect=contract.exit_codes.failed).stdout
+
+    assert told == "unhealthy: there is no verified snapshot yet\n"
 
 
 @pytest.mark.control("BAK-08")
@@ -61,7 +63,7 @@ def test_failed_run_is_loud(keeper: Keeper, contract: Contract) -> None:
     assert [line["outcome"] for line in lines if line["event"] == "snapshot-end"] == ["failure"]
     assert [one["kind"] for one in status["incidents"]] == ["snapshot-failed"]
     assert (status["healthy"], status["last_run"]["outcome"]) == (False, "failure")
-    assert "the last run failed" in keeper.backup("health", expect=1).stdout
+    assert "the last run failed" in keeper.backup("health", expect=contract.exit_codes.failed).stdout
     assert status["newest"] is not None, "the snapshot before is still there, and told"
 
 
@@ -80,7 +82,7 @@ def test_failed_drill_is_told_everywhere(keeper: Keeper, contract: Contract) -> 
     assert status["drills"] == [status["drill"]]
     assert [one["kind"] for one in status["incidents"]] == ["drill-failed"]
     assert listed["drill"]["outcome"] == "failure"
-    assert "the last drill failed" in keeper.backup("health", expect=1).stdout
+    assert "the last drill failed" in keeper.backup("health", expect=contract.exit_codes.failed).stdout
 
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -146,7 +148,7 @@ def test_schedule_does_not_wait_for_a_dead_drill(keeper: Keeper, contract: Contr
 
     code, took = keeper.run("python3", "-c", RUN).stdout.split()
 
-    assert (int(code), float(took) < contract.backup.number("refused_within_s")) == (0, True)
+    assert (int(code), float(took) < contract.backup.number("ends_within_s")) == (0, True)
     assert keeper.shell("ls /srv/scratch/data") == "balades.db\n"
 
 

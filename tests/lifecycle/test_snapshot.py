@@ -119,7 +119,8 @@ def test_damaged_source_is_refused(keeper: Keeper, injury: str, code: int) -> No
     assert refused.json()["outcome"] == "failure"
     assert "/srv/data/balades.db" in refused.stderr
     assert "hint: " in refused.stderr
-    assert keeper.backup("health", expect=1).stdout.startswith("unhealthy: the last run failed")
+    health = keeper.backup("health", expect=CONTRACT.exit_codes.failed)
+    assert health.stdout.startswith("unhealthy: the last run failed")
 
 
 @pytest.mark.control("BAK-07")

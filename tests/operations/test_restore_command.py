@@ -243,7 +243,8 @@ def test_database_is_written_to_a_file_of_the_caller(module_stack: Stack, tmp_pa
     about = target.stat()
     assert (report["outcome"], report["to"], report["bytes"]) == ("written", str(target), about.st_size)
     assert target.read_bytes() == export(module_stack, name).raw
-    assert (about.st_uid, oct(about.st_mode & 0o777)) == (tmp_path.stat().st_uid, "0o600")
+    assert about.st_uid == tmp_path.stat().st_uid
+    assert oct(about.st_mode & 0o777) == CONTRACT.backup.text("database_mode")
     assert list(tmp_path.iterdir()) == [target]
     assert canonical(module_stack) == before
 
