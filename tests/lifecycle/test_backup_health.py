@@ -72,17 +72,34 @@ def test_failed_drill_is_told_everywhere(keeper: Keeper, contract: Contract) -> 
     """A drill that fails is recorded with its reason, shown in the list, and makes the service unhealthy."""
     name = keeper.backup("now", "--json").json()["name"]
     assert keeper.backup("health").stdout == "healthy\n"
+    keeper.python("flip", f"/srv/backups/daily/{name}.db.zst")
 
-    refused = keeper.backup("drill", "--json", expect=contract.exit_codes.unrehearsed)
+    refused = keeper.backup("drill", "--json", expect=contract.exit_codes.damaged)
 
     status = json.loads(keeper.shell("cat /srv/status/backup.json"))
     (listed,) = keeper.backup("list", "--json").json()["snapshots"]
     assert name in refused.json()["error"]
-    assert (status["drill"]["name"], status["drill"]["outcome"]) == (name, "failure")
+    assert (status["drill"]["name"], status["drill"]["outcome"], status["drill"]["judged"]) == (name, "failure", True)
     assert status["drills"] == [status["drill"]]
     assert [one["kind"] for one in status["incidents"]] == ["drill-failed"]
     assert listed["drill"]["outcome"] == "failure"
     assert "the last drill failed" in keeper.backup("health", expect=contract.exit_codes.failed).stdout
+
+
+@pytest.mark.control("RST-05")
+def test_unanswered_drill_judges_no_snapshot(keeper: Keeper, contract: Contract) -> None:
+    """A drill that nobody answers is a failed run with its code and incident, and no verdict on the snapshot."""
+    keeper.backup("now")
+
+    keeper.backup("drill", expect=contract.exit_codes.unrehearsed)
+
+    status = json.loads(keeper.shell("cat /srv/status/backup.json"))
+    (listed,) = keeper.backup("list", "--json").json()["snapshots"]
+    assert (status["drill"]["outcome"], status["drill"]["judged"]) == ("failure", False)
+    assert [one["kind"] for one in status["incidents"]] == ["drill-failed"]
+    assert "the last drill failed" in keeper.backup("health", expect=1).stdout
+    assert listed["drill"] is None
+    assert "drill" not in keeper.backup("list").stdout
 
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
