@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import database, disk, exchange, manifest, migration, objects, snapshot
+from .answers import uploads
 from .database import Description
 from .errors import BackupError, ColdNeeded, Damaged, SchemaNewer, SourceUnreadable, Usage
 from .exchange import Exchanged
@@ -171,7 +172,7 @@ def _uploads(work: Work, verified: Verified, *, allow_missing: bool) -> tuple[tu
     unexpected = [path for path in lost if path not in known]
     if unexpected and not allow_missing:
         raise Damaged(
-            f"{verified.source.shown}: {len(unexpected)} uploads that its rows name are neither in uploads/ nor "
+            f"{verified.source.shown}: {uploads(len(unexpected))} that its rows name, neither in uploads/ nor "
             f"whole in objects/: {', '.join(unexpected[:5])}",
             "put those files back, or restore without them by --allow-missing; nothing was changed",
         )

@@ -71,7 +71,7 @@ def drill(compose: Compose, ui: Ui, name: str | None) -> int:
     if code == Exit.OK:
         ui.say(
             f"{document['name']} can be restored: {words.rows(document['rows'])}; "
-            f"{document['uploads_checked']} uploads are whole"
+            f"uploads found whole: {document['uploads_checked']}"
         )
         ui.say(f"The site started on it in {document['boot_s']:.1f} s; the drill took {document['duration_s']:.1f} s")
     ui.emit(document)
