@@ -271,6 +271,7 @@ def test_upload_gone_from_the_site_is_told_and_comes_back(module_stack: Stack) -
     known = backups_status(module_stack)
     lacking = module_stack.run("status").stdout
     module_stack.restore(told["name"])
+    module_stack.wait_until_well()
     healed = module_stack.run("status").stdout, module_stack.run("backup", "now", "--json").json()
 
     assert (told["gone_from_uploads"], told["missing"], told["uploads"]) == ([path], [], 1)

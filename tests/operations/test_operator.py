@@ -107,6 +107,7 @@ def test_three_in_the_morning(module_stack: Stack) -> None:
     told = module_stack.run("status", expect=None)
     advice = typed_out(told.stdout, r"^do +")
     done = module_stack.run(*advice)
+    module_stack.wait_until_well()
     afterwards = module_stack.run("status")
 
     words = " ".join(done.stdout.split())
@@ -141,6 +142,7 @@ def test_status_says_that_its_folder_is_closed(module_stack: Stack) -> None:
     told = module_stack.run("status", expect=CONTRACT.exit_codes.failed)
     machine = module_stack.run("status", "--json", expect=CONTRACT.exit_codes.failed).json()
     module_stack.up()
+    module_stack.wait_until_well()
 
     assert f"cannot be read: {module_stack.root}/status/backup.json: Permission denied" in told.stdout
     assert "./stack up gives the folders back" in told.stdout
@@ -176,6 +178,7 @@ def test_damaged_state_is_told_by_every_command(module_stack: Stack, harm: str, 
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert "/srv/status/backup.json.damaged_" in line
     assert [line.removeprefix("warning: ")] == (done.json()["warnings"] if flags else [line.removeprefix("warning: ")])
+    module_stack.wait_until_well()
     assert module_stack.run("status").code == CONTRACT.exit_codes.ok
 
 
