@@ -6,7 +6,9 @@ pytest_plugins = (
     "fixtures.evidence",
     "fixtures.services",
     "fixtures.stack",
+    "fixtures.live",
     "fixtures.keeper",
     "fixtures.options",
     "fixtures.wrong_ways",
+    "fixtures.trial",
 )

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from ops import claims, health, release, roots, site, words
+from ops import claims, health, release, roots, running, site, words
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
 from ops.settings import Settings
@@ -39,6 +39,7 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
         with ui.step("Start the services"):
             _start(compose)
             _remount(compose)
+        running.record(settings, built)
         site.forget_stop(settings)
         with ui.step("Wait until the site and its backups are well"):
             health.wait_until_site_well(compose)
