@@ -11,6 +11,7 @@ import pytest
 
 from fixtures.contract import Contract
 from fixtures.stack import Stack, own_lifetime
+from tests.web.conftest import Told
 
 FILES = ("app", "access", "error")
 FOLDER = "/srv/logs"
@@ -49,16 +50,16 @@ def test_every_line_has_its_fields(stack: Stack) -> None:
 
 
 @pytest.mark.control("LOG-02")
-def test_a_write_leaves_a_start_and_an_end(stack: Stack) -> None:
+def test_a_write_leaves_a_start_and_an_end(stack: Stack, told: Told) -> None:
     """A write is told when it begins and when it ends, with its method, path, client, status and duration."""
     created = stack.client.post("/api/walks", json={}, token=True)
 
-    told = of_request(stack.service("app").events(), created.headers["X-Request-Id"])
+    found = told(stack, created)
 
-    assert [line["event"] for line in told] == ["request_started", "request"]
-    assert (told[1]["method"], told[1]["path"], told[1]["status"]) == ("POST", "/api/walks", 422)
-    assert told[1]["ms"] > 0
-    assert re.fullmatch(r"\d+\.\d+\.\d+\.\d+", told[1]["client"])
+    assert [line["event"] for line in found] == ["request_started", "request"]
+    assert (found[1]["method"], found[1]["path"], found[1]["status"]) == ("POST", "/api/walks", 422)
+    assert found[1]["ms"] > 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\.\d+", found[1]["client"])
 
 
 @pytest.mark.promise("the log files hold what stdout holds")
