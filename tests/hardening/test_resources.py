@@ -7,6 +7,8 @@ import pytest
 from fixtures.contract import Contract
 from fixtures.services import Service
 
+pytestmark = pytest.mark.live
+
 MIB = 1 << 20
 ROUNDING = 0.001  # the kernel keeps cpu shares in whole microseconds
 
