@@ -12,6 +12,7 @@ pytest_plugins = (
     "fixtures.services",
     "fixtures.stack",
     "fixtures.live",
+    "fixtures.host",
     "fixtures.keeper",
     "fixtures.drills",
     "fixtures.options",
