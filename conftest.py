@@ -11,6 +11,7 @@ pytest_plugins = (
     "fixtures.ledger",
     "fixtures.services",
     "fixtures.stack",
+    "fixtures.guard",
     "fixtures.live",
     "fixtures.host",
     "fixtures.keeper",
