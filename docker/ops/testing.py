@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -19,8 +20,21 @@ PYTEST_USAGE = 4
 NOT_A_RUN = {"-h", "--help", "-V", "--version", "--co", "--collect-only", "--fixtures", "--markers", "--cache-show"}
 
 
-def run(args: Sequence[str], environment: Mapping[str, str] | None = None, checkout: Path = CHECKOUT) -> int:
-    """Run pytest on the checkout; return the exit code that its ledger wrote down.
+@dataclass(frozen=True)
+class Ended:
+    """How a run of the suite ended."""
+
+    code: int
+    results: Path | None  # what its ledger wrote; None: it was asked for no run
+
+
+def run(
+    args: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    out: int | None = None,
+    checkout: Path = CHECKOUT,
+) -> Ended:
+    """Run pytest on the checkout, its words to `out`; return the exit code that its ledger wrote down.
 
     0 pass, 1 broken, 2 wrong usage or internal error, 3 incomplete. Raises StackError (3) where pytest ended without
     having written results, whatever code it ended with. The suite's stacks have settings of their own: without an
@@ -28,25 +42,27 @@ def run(args: Sequence[str], environment: Mapping[str, str] | None = None, check
     """
     reports = Path(os.environ.get("SUITE_REPORTS", checkout / "reports"))
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+    results = reports / run_id / "results.json"
     if environment is None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MONSITE_")}
-    code = _child([sys.executable, "-m", "pytest", *args], {**environment, "SUITE_RUN": run_id}, checkout)
+    code = _child([sys.executable, "-m", "pytest", *args], {**environment, "SUITE_RUN": run_id}, out, checkout)
     if NOT_A_RUN & set(args):
-        return code
-    if code == PYTEST_USAGE:
-        return USAGE
-    written = _written(reports / run_id / "results.json")
+        return Ended(code, None)
+    begun = (results.parent / "collected").is_dir()
+    if code == PYTEST_USAGE or (code == USAGE and not begun):
+        return Ended(USAGE, None)
+    written = _written(results)
     if code != written:
         raise StackError(
             f"pytest ended with {code} and left {'no results' if written is None else f'results that say {written}'}: "
             "what it had not yet looked at is not known",
-            f"look for what ended it (out of memory, a signal, os._exit) in {reports / run_id}, then run it again",
+            f"look for what ended it (out of memory, a signal, os._exit) in {results.parent}, then run it again",
             INCOMPLETE,
         )
-    return code
+    return Ended(code, results)
 
 
-def _child(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
+def _child(argv: Sequence[str], environment: Mapping[str, str], out: int | None, folder: Path) -> int:
     """Run it to its end; Ctrl-C reaches both of us, and it is the child that ends orderly and says so."""
     child: subprocess.Popen[bytes] | None = None
 
@@ -57,7 +73,7 @@ def _child(argv: Sequence[str], environment: Mapping[str, str], folder: Path) ->
     # a handler, not SIG_IGN, which the child would inherit
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        child = subprocess.Popen(argv, cwd=folder, env=environment)
+        child = subprocess.Popen(argv, cwd=folder, env=environment, stdout=out)
         return child.wait()
     finally:
         for number, handler in before.items():
