@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from docker.models.containers import Container
 
-from fixtures.backend import ContainerBackend, Overdue, execute
+from fixtures.backend import ContainerBackend, execute
 from fixtures.engine_facts import ContainerGone, engine
 from fixtures.evidence import Door
+from fixtures.session import Overdue
 from fixtures.stack import Stack
 from fixtures.wait import wait_for
 

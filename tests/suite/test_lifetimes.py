@@ -46,7 +46,7 @@ def inner_run(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) 
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("test_that_changes_the_shared_stack", "this test changed the shared stack"),
+        ("test_that_changes_the_shared_stack", "the shared stack changed meanwhile"),
         ("test_whose_stack_cannot_start", "service app is"),
     ],
 )
