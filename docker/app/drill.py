@@ -11,38 +11,20 @@ answered as failed and not tried again, for what ended that life may be the requ
 import contextlib
 import json
 import os
-import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
 
-from .probe import ask
+from . import scratch
+from .rehearsal import LINE_CHARS, Failed, Rehearsal, detail
+from .scratch import ANSWER, REQUEST, SCRATCH, TAKEN
 
-SCRATCH = Path(os.environ.get("MONSITE_SCRATCH", "/srv/scratch"))
-REQUEST, TAKEN, ANSWER = (SCRATCH / f"{name}.json" for name in ("request", "taken", "answer"))
-RESERVED = SCRATCH / ".answer.part"
-DATA, SITE = SCRATCH / "data", SCRATCH / "site"
 BEAT = Path("/tmp/drill-beat")  # noqa: S108 - a tmpfs of this container alone, fresh with each start
-
 TURN_S = 0.2
-LOOK_S = 0.05  # between two questions to a site that starts
-ANSWER_WITHIN_S = 1.5  # as the site's own probe waits
-END_WITHIN_S = 20  # the site finishes what is in flight, and here nothing is
 FROZEN_S = 10  # without a turn; the longest step of one is a question
-LOG_LINES, LINE_CHARS = 10, 500
-ANSWER_BYTES = 64 * 1024  # more than ten such lines take, whatever signs they hold
-ID = re.compile(r"[\w.-]{1,80}", re.ASCII)
-OPENING = "database_locked"  # the one error that passes: a long migration is still under way
 LEVELS = ("debug", "info", "warning", "error")
-
-
-class Failed(Exception):  # noqa: N818 - read where it is raised, the name says enough
-    """The site did not pass; the message is what was seen."""
 
 
 class Withdrawn(Exception):  # noqa: N818
@@ -57,7 +39,7 @@ class Drill:
         self._least = LEVELS.index(least)
         self._life = os.urandom(6).hex()
         self._stopping = False
-        self._site: subprocess.Popen[bytes] | None = None
+        self._rehearsal: Rehearsal | None = None
         self._last = ""  # the id of the request that was begun last; none is tried twice
         self._trouble = ""  # said once, not at every turn
 
@@ -80,43 +62,43 @@ class Drill:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
-        if self._site is not None:
-            self._site.kill()  # it works on a copy: nothing of it is worth waiting for
+        if self._rehearsal is not None:
+            self._rehearsal.kill()
 
     def _settle_former_life(self) -> None:
         """Answer what a killed life left half-done, and clear what it left."""
-        taken = _id_in(TAKEN)
-        if taken is not None and taken == _id_in(REQUEST) and taken != _id_in(ANSWER):
+        taken = scratch.id_in(TAKEN)
+        if taken is not None and taken == scratch.id_in(REQUEST) and taken != scratch.id_in(ANSWER):
             error = "the service drill ended in the middle of it: killed, or out of memory"
-            _reserve()
-            _publish({**_blank(taken), "error": error})
+            scratch.reserve()
+            scratch.publish({**scratch.blank(taken), "error": error})
             self._say("drill_end", level="error", run=taken, outcome="failure", error=error)
-        _clear()
+        scratch.clear()
 
     def _look_for_work(self) -> None:
-        asked = _id_in(REQUEST)
-        if asked is None and _read(REQUEST):
+        asked = scratch.id_in(REQUEST)
+        if asked is None and scratch.read(REQUEST):
             self._complain("request.json is none of the keeper's")
-        if asked in (None, self._last, _id_in(ANSWER)):
+        if asked in (None, self._last, scratch.id_in(ANSWER)):
             return
         self._last = asked
-        # Room for the answer first: the site may fill the disk, and that is then to be told.
-        _reserve()
-        _write(TAKEN, json.dumps({"id": asked}).encode())
+        scratch.reserve()
+        scratch.write(TAKEN, json.dumps({"id": asked}).encode())
         self._say("drill_start", run=asked)
-        answer = _blank(asked)
+        answer = scratch.blank(asked)
         try:
-            self._rehearse(asked, answer)
+            self._rehearsal = Rehearsal(self._deadline_s, lambda: self._turn(asked))
+            self._rehearsal.run(answer)
             answer["outcome"] = "success"
         except Withdrawn:
             self._say("drill_end", level="warning", run=asked, outcome="withdrawn")
-            _clear()
+            scratch.clear()
             return
         except (Failed, OSError) as failed:
-            seen = f"{failed}{_detail(answer['log'])}"[:LINE_CHARS]
+            seen = f"{failed}{detail(answer['log'])}"[:LINE_CHARS]
             answer["error"] = "the service drill was stopped in the middle of it" if self._stopping else seen
-        _publish(answer)
-        _clear()
+        scratch.publish(answer)
+        scratch.clear()
         well = answer["outcome"] == "success"
         left_out = ("id", "log") if well else ("id",)
         told = {name: value for name, value in answer.items() if name not in left_out}
@@ -127,64 +109,6 @@ class Drill:
             self._trouble = trouble
             self._say("no_work", level="error", error=trouble, hint="`./stack up` gives scratch/ to 1001; free space")
 
-    # --- the site --------------------------------------------------------------------------------
-
-    def _rehearse(self, asked: str, answer: dict[str, Any]) -> None:
-        """Start the site on what lies in scratch/, ask it, end it; what is seen goes into the answer."""
-        environment = _prepare()
-        began = time.monotonic()
-        ends = began + self._deadline_s
-        # Nameless, and not in scratch/: a full disk is what it may tell of.
-        with os.fdopen(os.open(BEAT.parent, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b") as said:
-            self._site = subprocess.Popen(
-                [sys.executable, "-m", "app"],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
-            try:
-                answer["schema"] = self._until_well(asked, self._site, ends)
-                answer["boot_s"] = round(time.monotonic() - began, 3)
-                answer["walks"] = _walks()
-                self._until_ended(asked, self._site)
-            finally:
-                answer["boot_s"] = answer["boot_s"] or round(time.monotonic() - began, 3)
-                self._site.kill()
-                self._site.wait()
-                self._site = None
-                answer["log"] = _last_lines(said)
-
-    def _until_well(self, asked: str, site: subprocess.Popen[bytes], ends: float) -> int:
-        """Wait for the site's health; returns the schema version it speaks of."""
-        seen = "no answer from /api/health"
-        while time.monotonic() < ends:
-            self._turn(asked)
-            if (code := site.poll()) is not None:
-                raise Failed(f"the site ended with exit code {code} while it started")
-            health = ask("/api/health", ANSWER_WITHIN_S)
-            if health is not None:
-                status, body = health[0], _json(health[1])
-                if status == 200:
-                    return _number(body, "schema")
-                error = body.get("error")
-                seen = f"/api/health answered {status} {error}"
-                if error != OPENING:
-                    raise Failed(seen)
-            time.sleep(LOOK_S)
-        raise Failed(f"the site was not well within {self._deadline_s:g} s: {seen}")
-
-    def _until_ended(self, asked: str, site: subprocess.Popen[bytes]) -> None:
-        site.terminate()
-        ends = time.monotonic() + END_WITHIN_S
-        while (code := site.poll()) is None:
-            self._turn(asked)
-            if time.monotonic() > ends:
-                raise Failed(f"the site did not end within {END_WITHIN_S} s of being told to")
-            time.sleep(LOOK_S)
-        if code != 0:
-            raise Failed(f"the site ended with exit code {code} when it was told to stop")
-
     def _turn(self, asked: str) -> None:
         """Show that this service is alive, and look whether it is to go on."""
         _beat()
@@ -192,7 +116,7 @@ class Drill:
             os.utime(TAKEN)
         if self._stopping:
             raise Failed
-        if _id_in(REQUEST) != asked:
+        if scratch.id_in(REQUEST) != asked:
             raise Withdrawn
 
     def _say(self, event: str, level: str = "info", run: str = "", **fields: object) -> None:
@@ -208,124 +132,6 @@ class Drill:
             **fields,
         }
         print(json.dumps(line, ensure_ascii=False), flush=True)
-
-
-def _prepare() -> dict[str, str]:
-    """Make the folders that the site wants beside its data; returns its environment."""
-    shutil.rmtree(SITE, ignore_errors=True)
-    folders = {name: SITE / name for name in ("uploads", "logs", "status", "state", "secrets")}
-    for folder in folders.values():
-        folder.mkdir(mode=0o700, parents=True)
-    _write(folders["secrets"] / "write_token", os.urandom(32).hex().encode())
-    return {
-        **os.environ,
-        **{f"MONSITE_{name.upper()}": str(folder) for name, folder in folders.items()},
-        "MONSITE_DATA": str(DATA),
-        "MONSITE_DISK_FLOOR_MB": "1",  # how much must stay free is the keeper's to say, before it asks
-        "MONSITE_LOG_LEVEL": "info",
-    }
-
-
-def _walks() -> int:
-    answer = ask("/api/walks", ANSWER_WITHIN_S)
-    if answer is None or answer[0] != 200:
-        raise Failed(f"/api/walks answered {answer[0] if answer else 'nothing'}, though the site calls itself well")
-    return _number(_json(answer[1]), "total")
-
-
-def _json(body: str) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise Failed(f"the site answered no JSON object: {body[:LINE_CHARS]!r}")
-    return value
-
-
-def _number(body: dict[str, Any], key: str) -> int:
-    value = body.get(key)
-    if not isinstance(value, int):
-        raise Failed(f"the site answered {key} {value!r}, expected a number")
-    return value
-
-
-def _last_lines(said: IO[bytes]) -> list[str]:
-    said.seek(max(0, said.seek(0, os.SEEK_END) - ANSWER_BYTES))
-    lines = said.read().decode(errors="replace").splitlines()
-    return [line[:LINE_CHARS] for line in lines[-LOG_LINES:]]
-
-
-def _detail(lines: list[str]) -> str:
-    """Find what the site itself says of its trouble; its health shows strangers no more than a word."""
-    for line in reversed(lines):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            return f" ({json.loads(line)['detail']})"
-    return ""
-
-
-# --- the files between the keeper and this service -------------------------------------------------
-
-
-def _blank(asked: str) -> dict[str, Any]:
-    """Return an answer that says nothing good yet."""
-    return {
-        "id": asked,
-        "outcome": "failure",
-        "error": None,
-        "schema": None,
-        "walks": None,
-        "boot_s": 0.0,
-        "log": [],
-    }
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(ANSWER_BYTES)
-    except FileNotFoundError:
-        return b""
-
-
-def _id_in(path: Path) -> str | None:
-    try:
-        value = json.loads(_read(path))["id"]
-    except (ValueError, KeyError, TypeError, OSError):
-        return None
-    return value if isinstance(value, str) and ID.fullmatch(value) else None
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
-
-
-def _reserve() -> None:
-    with RESERVED.open("wb") as file:
-        file.write(b" " * ANSWER_BYTES)
-        file.flush()
-        os.fsync(file.fileno())  # a file system that allocates late would promise what it does not have
-
-
-def _publish(answer: dict[str, Any]) -> None:
-    """Write the answer into the room that was kept for it; the spaces behind it mean nothing in JSON."""
-    with RESERVED.open("r+b") as file:
-        file.write(json.dumps(answer, ensure_ascii=False).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    RESERVED.replace(ANSWER)
-
-
-def _clear() -> None:
-    """Remove what is this service's own; without taken.json the keeper knows that nothing runs here."""
-    shutil.rmtree(SITE, ignore_errors=True)
-    RESERVED.unlink(missing_ok=True)
-    TAKEN.unlink(missing_ok=True)
-
-
-# --- health ----------------------------------------------------------------------------------------
 
 
 def _beat() -> None:

@@ -43,7 +43,7 @@ def row(stored: Stored, now: datetime, status: Mapping[str, Any]) -> dict[str, A
 
 def _newest_drill(name: str, status: Mapping[str, Any]) -> dict[str, Any] | None:
     for record in reversed(status.get("drills") or []):
-        if record.get("name") == name:
+        if record.get("name") == name and record.get("judged", True):
             return {key: record.get(key) for key in ("at", "outcome", "duration_s")}
     return None
 

@@ -7,7 +7,7 @@ import traceback
 from datetime import UTC, datetime
 
 from . import errors, health, progress
-from .errors import DEFECT, BackupError
+from .errors import BackupError
 from .settings import Settings, from_environment
 
 _CODES = """exit codes:
@@ -122,7 +122,7 @@ def main(argv: list[str]) -> int:
         return _fail(args, refused)
     except Exception as defect:
         traceback.print_exc()
-        return _fail(args, BackupError(f"{type(defect).__name__}: {defect}", DEFECT))
+        return _fail(args, errors.as_told(defect))
     except KeyboardInterrupt:
         print("error: interrupted\nhint: nothing half-done is left; run it again", file=sys.stderr)
         return 130

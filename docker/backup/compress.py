@@ -5,6 +5,7 @@ image needs no other.
 """
 
 import contextlib
+import errno
 import fcntl
 import functools
 import gzip
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from . import quota
-from .errors import Damaged, NoSpace, ToolFailed, writing
+from .errors import Damaged, ToolFailed, writing
 from .progress import Step
 
 ENDINGS = {"zstd": ".db.zst", "gzip": ".db.gz"}
@@ -84,10 +85,7 @@ def _zstd(plain: IO[bytes], out: IO[bytes], step: Step) -> None:
             step.reach(os.lseek(plain.fileno(), 0, os.SEEK_CUR))  # the offset is zstd's as much as ours
         complaint = zstd.stderr.read().decode(errors="replace").strip()
     if "No space left" in complaint:
-        raise NoSpace(
-            f"{out.name}: no space left on the file system",
-            "free some space; what was stored before is untouched",
-        )
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), out.name)
     _expect_own_end(code, out.name)
     if code != 0:
         raise Damaged(f"{out.name}: zstd failed: {complaint}", "try again; nothing was published")

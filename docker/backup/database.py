@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import BackupError, Damaged, NoSpace, SourceUnreadable
+from .errors import FREE_SOME, BackupError, Damaged, NoSpace, SourceUnreadable
 from .progress import Step
 
 _HEADER = b"SQLite format 3\x00"
@@ -83,10 +83,7 @@ def as_error(wrong: sqlite3.Error, path: Path) -> BackupError:
     """Turn an error of SQLite into one of ours, with the file's name and the next step."""
     primary = _primary(wrong)
     if primary == sqlite3.SQLITE_FULL:
-        return NoSpace(
-            f"{path}: no space left for what is made of it ({wrong})",
-            "free some space; what was stored before is untouched",
-        )
+        return NoSpace(f"{path}: no space left for what is made of it ({wrong})", FREE_SOME)
     if is_held(wrong):
         return SourceUnreadable(
             f"{path}: {wrong}", "something holds it exclusively; end that (`./stack restart`), then try again"

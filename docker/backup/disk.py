@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .errors import NoSpace, writing
+from .errors import FREE_SOME, NoSpace, writing
 
 READ_ONLY = 0o400
 _FEWEST_FILES = 16  # a copy, a payload, a manifest in each tier, and what stands beside them for a moment
@@ -69,7 +69,7 @@ def expect_room(folder: Path, needed: int, purpose: str) -> None:
     if free < needed:
         raise NoSpace(
             f"{folder}: {free} bytes are free, {purpose} needs about {needed}",
-            "free some space, or lower MONSITE_KEEP_*; what was stored before is untouched",
+            FREE_SOME,
         )
     if seen.f_files and seen.f_favail < _FEWEST_FILES:  # a file system without a limit says 0 files
         raise NoSpace(

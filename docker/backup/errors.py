@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 OK = 0
+FREE_SOME = "free some space, or lower MONSITE_KEEP_*; what was stored before is untouched"
 DEFECT = "this is a defect of the backup itself: please report it with the lines above"
 
 
@@ -26,6 +27,11 @@ class BackupError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+def as_told(failed: Exception) -> BackupError:
+    """Return one of ours as it is, and any other error as the defect that it is."""
+    return failed if isinstance(failed, BackupError) else BackupError(f"{type(failed).__name__}: {failed}", DEFECT)
 
 
 class Usage(BackupError):
@@ -71,9 +77,13 @@ class SchemaNewer(BackupError):
 
 
 class Unrehearsed(BackupError):
-    """The site's image does not start on this database, or the service that would try does not answer."""
+    """The site's image does not start on this database."""
 
     code = 9
+
+
+class Unanswered(Unrehearsed):
+    """The service that would try does not answer: nothing is known of the database."""
 
 
 class ToolFailed(BackupError):
@@ -103,7 +113,7 @@ def writing(subject: str) -> Iterator[None]:
         if refused.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NoSpace(
                 f"{subject}: no space left on the file system",
-                "free some space, or lower MONSITE_KEEP_*; what was stored before is untouched",
+                FREE_SOME,
             ) from refused
         if refused.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise Unwritable(

@@ -32,14 +32,37 @@ def read_status(folder: Path) -> dict[str, Any]:
 def check(settings: Settings, now: datetime) -> list[str]:
     """Return why the backups are not well; nothing where they are."""
     status = read_status(settings.status)
-    return reasons(settings, now, last_run=status.get("last_run"), drill=status.get("drill"))
+    lost = history_lost(status, Repository(settings.backups)) or lost_before(status)
+    return reasons(settings, now, last_run=status.get("last_run"), drill=status.get("drill"), lost=lost)
 
 
-def reasons(settings: Settings, now: datetime, *, last_run: object, drill: object) -> list[str]:
-    """Judge by the manifests' own times, the last run, the last drill and the free space."""
+def history_lost(status: Mapping[str, Any], repository: Repository) -> str | None:
+    """Return the newest snapshot that was known, where the folder is found to hold none at all any more."""
+    newest = status.get("newest")
+    try:
+        return str(newest.get("name")) if isinstance(newest, Mapping) and not repository.names() else None
+    except Unwritable:
+        return None  # a folder that cannot be looked into is not an empty one
+
+
+def lost_before(status: Mapping[str, Any]) -> str | None:
+    """Return the same of a loss that was found earlier."""
+    lost = status.get("lost_history")
+    return str(lost.get("newest")) if isinstance(lost, Mapping) else None
+
+
+def told_of_loss(newest: str) -> str:
+    """Say that every snapshot is gone."""
+    return f"every snapshot is gone from the backups folder; the newest that was known is {newest}"
+
+
+def reasons(
+    settings: Settings, now: datetime, *, last_run: object, drill: object, lost: str | None = None
+) -> list[str]:
+    """Judge by the manifests' own times, the last run, the last drill, a loss of all, and the free space."""
     repository = Repository(settings.backups)
     try:
-        found = list(_of_newest(repository, settings.max_age, now))
+        found = _of_newest(repository, settings.max_age, now, lost)
     except Unwritable as refused:
         found = [refused.message]
     if isinstance(last_run, Mapping) and last_run.get("outcome") == "failure":
@@ -53,7 +76,7 @@ def reasons(settings: Settings, now: datetime, *, last_run: object, drill: objec
     return found
 
 
-def _of_newest(repository: Repository, max_age: timedelta, now: datetime) -> list[str]:
+def _of_newest(repository: Repository, max_age: timedelta, now: datetime, lost: str | None) -> list[str]:
     found = []
     for name in repository.names():  # newest first by name, so the first believed one nearly always decides
         try:
@@ -73,6 +96,8 @@ def _of_newest(repository: Repository, max_age: timedelta, now: datetime) -> lis
         if age > max_age:
             found.append(f"the newest verified snapshot, {name}, is {_hours(age)} old; at most {_hours(max_age)}")
         return found
+    if lost is not None and not found:
+        return [told_of_loss(lost)]
     return [*found, "there is no verified snapshot yet"]
 
 

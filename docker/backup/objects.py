@@ -77,34 +77,46 @@ def _blocks(descriptor: int) -> Iterator[bytes]:
         yield block
 
 
-def collect(
-    repository: Repository, uploads: Path, files: Iterable[Wanted]
-) -> tuple[tuple[Upload, ...], tuple[str, ...]]:
-    """Make sure of an object for every file; return what is held, and the paths that are nowhere whole."""
-    held, missing = [], []
+@dataclass(frozen=True)
+class Collected:
+    """What became of the files that rows name."""
+
+    held: tuple[Upload, ...]
+    missing: tuple[str, ...]  # paths that are nowhere whole
+    gone: tuple[str, ...]  # paths that are held, and cannot be opened in uploads/ any more
+
+
+def collect(repository: Repository, uploads: Path, files: Iterable[Wanted]) -> Collected:
+    """Make sure of an object for every file.
+
+    Where object and upload differ in size one of them is damaged, and where the upload is gone all depends on the
+    object: hashing only then costs little.
+    """
+    held, missing, gone = [], [], []
     for file in files:
         target = repository.objects / file.sha256
-        if _is_doubtful(uploads, file, target) and fault_of(repository, file.sha256) is not None:
+        size = _size_of(uploads, file)
+        if target.exists() and target.stat().st_size != size and fault_of(repository, file.sha256) is not None:
             set_aside(target)
         staged = repository.staging / f"object.{file.sha256}"
         if not (target.exists() or _take(uploads, file, target, staged)):
             missing.append(file.path)
             continue
         held.append(Upload(file.path, file.sha256, target.stat().st_size))
+        if size is None:
+            gone.append(file.path)
     if held:  # also where nothing was added now: a killed run may have named an object and not come as far as this
         sync_folder(repository.objects)
-    return tuple(held), tuple(missing)
+    return Collected(tuple(held), tuple(missing), tuple(gone))
 
 
-def _is_doubtful(uploads: Path, file: Wanted, target: Path) -> bool:
-    """Whether object and upload differ in size: one of them is damaged, and hashing only then costs little."""
-    if not target.exists():
-        return False
+def _size_of(uploads: Path, file: Wanted) -> int | None:
+    """Return the size of an upload; None where it is gone, a link or unreadable."""
     try:
         with _opened(uploads, file.path) as source:
-            return os.fstat(source).st_size != target.stat().st_size
+            return os.fstat(source).st_size
     except OSError:
-        return False  # lost in uploads/, and all the more the object stays
+        return None
 
 
 def set_aside(path: Path) -> None:

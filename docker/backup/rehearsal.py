@@ -20,7 +20,7 @@ from typing import Any
 
 from . import database
 from .disk import expect_room
-from .errors import Unrehearsed, writing
+from .errors import Unanswered, Unrehearsed, writing
 from .logs import Log
 from .progress import Progress, Step
 from .settings import DATABASE, Settings
@@ -117,7 +117,7 @@ def _publish(path: Path, document: dict[str, str]) -> None:
 
 def _answer(scratch: Path, asked: str, step: Step) -> dict[str, Any]:
     """Wait for the answer to this request, as long as somebody shows to be at work on it."""
-    nobody = Unrehearsed("the service drill does not answer", _NOBODY)
+    nobody = Unanswered("the service drill does not answer", _NOBODY)
     ends = time.monotonic() + _TAKEN_WITHIN_S
     pulse: _Pulse | None = None
     while (answer := _read(scratch / "answer.json")).get("id") != asked:
@@ -135,7 +135,7 @@ def _answer(scratch: Path, asked: str, step: Step) -> dict[str, Any]:
                     return answer
                 raise nobody from None
             if silent > _SILENT_S:
-                raise Unrehearsed(f"the service drill began and shows no sign of life for {silent:.0f} s", _NOBODY)
+                raise Unanswered(f"the service drill began and shows no sign of life for {silent:.0f} s", _NOBODY)
         time.sleep(_LOOK_S)
     return answer
 

@@ -213,7 +213,7 @@ def carry_out(work: Work, decided: Plan) -> Done:
 def _save(work: Work) -> str:
     work.progress.begin("save")
     request = snapshot.Request(manifest.SAFETY, pinned=True, keep_raw=work.settings.data / KEPT)
-    return snapshot.take(work, request).name
+    return snapshot.take(work, request).made.name
 
 
 def _save_if_whole(work: Work, decided: Plan) -> str | None:

@@ -51,9 +51,18 @@ class _Digests:
     payload: str
 
 
-def take(work: Work, request: Request) -> Manifest:
+@dataclass(frozen=True)
+class Taken:
+    """A published snapshot, and what the site lacks that it holds."""
+
+    made: Manifest
+    gone_from_uploads: tuple[str, ...]  # paths that rows name; a restore puts them back
+
+
+def take(work: Work, request: Request) -> Taken:
     """Publish one verified snapshot of the live database; the caller holds the lock."""
     settings, repository, log = work.settings, work.repository, work.log
+    status.notice_loss(settings, work.now, log)
     source = settings.database
     database.look_for(source)
     _expect_room(settings, repository)
@@ -69,7 +78,7 @@ def take(work: Work, request: Request) -> Manifest:
         database.copy(source, raw, work.progress.begin("copy"))
     examined, digests = _examine_and_compress(work, raw, payload, file_name)
     files, refused = objects.wanted(examined.uploads)
-    held, missing = objects.collect(repository, settings.uploads, files)
+    collected = objects.collect(repository, settings.uploads, files)
     made = Manifest(
         name=name,
         created=created,
@@ -87,8 +96,8 @@ def take(work: Work, request: Request) -> Manifest:
         user_version=examined.described.user_version,
         schema_sha256=examined.described.schema_sha256,
         rows=examined.described.rows,
-        uploads=held,
-        missing=(*missing, *refused),
+        uploads=collected.held,
+        missing=(*collected.missing, *refused),
         checks={**examined.checks, "unpacked": "equal"},
         tools=_tools(settings),
         duration_s=round(work.elapsed() - began, 3),
@@ -98,7 +107,7 @@ def take(work: Work, request: Request) -> Manifest:
     if request.keep_raw is not None:  # last: what was kept by a restore before stays until this one has its snapshot
         disk.keep(raw, request.keep_raw)
     raw.unlink()
-    return made
+    return Taken(made, collected.gone)
 
 
 def _examine_and_compress(work: Work, raw: Path, payload: Path, file_name: str) -> tuple[_Examined, _Digests]:

@@ -28,17 +28,20 @@ _INCIDENTS_KEPT = 20
 _DRILLS_KEPT = 20
 _FILE_MODE = 0o644  # the site and the host read it, none of it is secret
 
+Incident = tuple[str, str]  # its kind, and what happened
+
 
 @dataclass(frozen=True)
 class News:
     """What one command adds to what is known; None where it has nothing to say of it."""
 
     last_run: Mapping[str, Any] | None = None
-    incident: tuple[str, str] | None = None
+    incidents: tuple[Incident, ...] = ()
     drill: Mapping[str, Any] | None = None
     verified: Mapping[str, Any] | None = None  # of a verification of everything
     last_restore: Mapping[str, Any] | None = None
     checked: Iterable[str] = ()  # the snapshots of which every byte was read
+    loss_told: bool = False  # whoever asked for a snapshot learns that all before it are gone
 
 
 NOTHING = News()
@@ -51,13 +54,18 @@ def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
     with writing(f"status folder {settings.status}"), _alone(settings.status):
         before = health.read_status(settings.status)
         incidents = list(before.get("incidents") or [])
-        if news.incident is not None:
-            incidents = _with(incidents, now, *news.incident)
+        lost = None if news.loss_told else before.get("lost_history")
+        if (newest := health.history_lost(before, repository)) is not None:
+            lost = {"at": now.isoformat(timespec="seconds"), "newest": newest}
+            incidents = _with(incidents, now, "history-lost", health.told_of_loss(newest))
+        for kind, message in news.incidents:
+            incidents = _with(incidents, now, kind, message)
         drills = list(before.get("drills") or [])
         if news.drill is not None:
             drills = [*drills, news.drill][-_DRILLS_KEPT:]
         run, drill = news.last_run or before.get("last_run"), news.drill or before.get("drill")
-        reasons = health.reasons(settings, now, last_run=run, drill=drill)
+        gone = health.lost_before({"lost_history": lost})
+        reasons = health.reasons(settings, now, last_run=run, drill=drill, lost=gone)
         content = {
             "schema": SCHEMA,
             "updated": now.isoformat(timespec="seconds"),
@@ -67,6 +75,7 @@ def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
             **_stored(before, repository, news, now),
             "last_run": run,
             "last_restore": news.last_restore or before.get("last_restore"),
+            "lost_history": lost,
             "incidents": incidents,
             "drill": drill,
             "drills": drills,
@@ -84,9 +93,15 @@ def try_to_publish(settings: Settings, now: datetime, log: Log, news: News = NOT
     try:
         publish(settings, now, news)
     except (BackupError, OSError) as refused:
-        log.event("status-failed", level="error", error=str(refused))
-        hint = refused.hint if isinstance(refused, BackupError) else errors.DEFECT
-        print(f"warning: the state could not be published: {refused}\nhint: {hint}", file=sys.stderr)
+        told = errors.as_told(refused)
+        log.event("status-failed", level="error", error=told.message)
+        print(f"warning: the state could not be published: {told}\nhint: {told.hint}", file=sys.stderr)
+
+
+def notice_loss(settings: Settings, now: datetime, log: Log) -> None:
+    """Publish that every snapshot is gone, before a new one stands there and hides it."""
+    if health.history_lost(health.read_status(settings.status), Repository(settings.backups)) is not None:
+        try_to_publish(settings, now, log)
 
 
 def _stored(before: Mapping[str, Any], repository: Repository, news: News, now: datetime) -> dict[str, Any]:
@@ -139,13 +154,16 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _with(incidents: list[Any], now: datetime, kind: str, message: str) -> list[Any]:
-    """Add an incident; one that repeats the newest counts up, so that it cannot push the others out."""
+    """Add an incident, newest last; one that is known counts up, so that it cannot push the others out."""
     at = now.isoformat(timespec="seconds")
-    newest = incidents[-1] if incidents else None
-    if isinstance(newest, dict) and (newest.get("kind"), newest.get("message")) == (kind, message):
-        again = {**newest, "times": int(newest.get("times", 1)) + 1, "last": at}
-        return [*incidents[:-1], again]
-    return [*incidents, {"at": at, "kind": kind, "message": message}][-_INCIDENTS_KEPT:]
+    told: dict[str, Any] = {"at": at, "kind": kind, "message": message}
+    others = []
+    for one in incidents:
+        if isinstance(one, dict) and (one.get("kind"), one.get("message")) == (kind, message):
+            told = {**one, "times": int(one.get("times", 1)) + 1, "last": at}
+        else:
+            others.append(one)
+    return [*others, told][-_INCIDENTS_KEPT:]
 
 
 def _newest(repository: Repository, now: datetime) -> dict[str, Any] | None:

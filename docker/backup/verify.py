@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from . import compress, objects
 from .errors import Damaged, reading
@@ -21,6 +22,7 @@ class Finding:
 
     name: str
     reason: str
+    tier: str | None = None  # the one that holds it; None where it is not one tier's
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,29 @@ class Verification:
 
     findings: tuple[Finding, ...]
     bytes_read: int
+
+    def by_name(self) -> list[dict[str, Any]]:
+        """Give each snapshot or upload once; what is the same in several tiers is said once, of all of them."""
+        told: dict[str, dict[str, list[Finding]]] = {}
+        for found in self.findings:
+            alike = found.reason if found.tier is None else found.reason.replace(f"/{found.tier}/", "//")
+            told.setdefault(found.name, {}).setdefault(alike, []).append(found)
+        return [
+            {
+                "name": name,
+                "tiers": list(dict.fromkeys(found.tier for same in alike.values() for found in same if found.tier)),
+                "reason": "; ".join(_said_once(same) for same in alike.values()),
+            }
+            for name, alike in told.items()
+        ]
+
+
+def _said_once(same: list[Finding]) -> str:
+    first, *others = same
+    if not others:
+        return first.reason
+    tiers = ",".join(str(found.tier) for found in same)
+    return first.reason.replace(f"/{first.tier}/", f"/{{{tiers}}}/")
 
 
 def verify(work: Work, names: list[str]) -> Verification:
@@ -47,10 +72,10 @@ def verify(work: Work, names: list[str]) -> Verification:
     findings, read = [], 0
     for one in stored:
         found = _Reading(step)
-        reasons = list(_of_snapshot(work, one, found))
+        of_this = list(_of_snapshot(work, one, found))
         read += found.bytes
-        findings += [Finding(one.name, reason) for reason in reasons]
-        told = "; ".join(reasons) or None
+        findings += of_this
+        told = "; ".join(finding.reason for finding in of_this) or None
         work.log.event("verified", level="info" if told is None else "error", snapshot=one.name, reason=told)
     for sha256, upload in sorted(named.items()):
         reason = objects.fault_of(repository, sha256)
@@ -79,40 +104,42 @@ class _Reading:
         key = seen.st_dev, seen.st_ino
         if key not in self._known:
             try:
-                with reading(str(path), _HINT):
+                with reading(path.name, _HINT):
                     self._known[key] = self._read(path, made)
             except Damaged as damaged:
-                self._known[key] = damaged.message
-        return self._known[key]
+                self._known[key] = damaged.message.removeprefix(f"{path.name}: ")
+        fault = self._known[key]
+        return fault and f"{path}: {fault}"
 
     def _read(self, path: Path, made: Manifest) -> str | None:
         digest = compress.sha256_of(path)
         self.bytes += made.bytes
         self._step.advance(made.bytes)
         if digest != made.sha256:
-            return f"{path}: its sha256 is not the one in its manifest"
+            return "its sha256 is not the one in its manifest"
         if compress.digest_of_unpacked(path, made.payload) != made.raw_sha256:
-            return f"{path}: it does not unpack to the database that was checked"
+            return "it does not unpack to the database that was checked"
         return None
 
 
-def _of_snapshot(work: Work, stored: Stored, found: _Reading) -> Iterator[str]:
+def _of_snapshot(work: Work, stored: Stored, found: _Reading) -> Iterator[Finding]:
     """Judge what each tier holds by itself; what is damaged in one is replaced by what is whole in another."""
     made = stored.manifest
     if made is None:
-        yield stored.problem or f"{stored.name}: no manifest"
+        yield Finding(stored.name, stored.problem or f"{stored.name}: no manifest")
         return
     copies = work.repository.copies(stored)
     faults = {copy.tier: copy.problem or found.fault_of(copy.path, made) for copy in copies}
     whole = next((copy.path for copy in copies if faults[copy.tier] is None), None)
     for copy in copies:
         if (fault := faults[copy.tier]) is not None:
-            yield fault if whole is None else f"{fault}; {_mended(work, copy, whole)}"
-    told = [copy.manifest_problem for copy in copies if copy.manifest_problem is not None]
+            reason = fault if whole is None else f"{fault}; {_mended(work, copy, whole)}"
+            yield Finding(stored.name, reason, copy.tier)
+    told = [(copy.tier, copy.manifest_problem) for copy in copies if copy.manifest_problem is not None]
     if told or made.verified != (whole is not None):
         work.repository.rewrite(replace(made, verified=whole is not None))
-    for problem in told:
-        yield f"{problem}; written anew from what another tier holds"
+    for tier, problem in told:
+        yield Finding(stored.name, f"{problem}; written anew from what another tier holds", tier)
 
 
 def _mended(work: Work, damaged: Copy, whole: Path) -> str:

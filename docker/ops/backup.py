@@ -20,6 +20,18 @@ def now(compose: Compose, ui: Ui, *, pin: bool, accept_shrink: bool) -> int:
         ui.say(f"{document['name']}, {words.size(document['bytes'])}, verified: {words.rows(document['rows'])}")
         if missing := document["missing"]:
             ui.say(f"[red]{len(missing)} uploads that its rows name are nowhere:[/] {escape(', '.join(missing[:5]))}")
+        if gone := document["gone_from_uploads"]:
+            ui.say(
+                f"[red]{len(gone)} uploads that its rows name are gone from uploads/:[/] "
+                f"{escape(', '.join(gone[:5]))}. They are whole in the backups: "
+                f"./stack restore {document['name']} puts them back"
+            )
+        if lost := document["lost_history"]:
+            ui.say(
+                "[red]Warning: every snapshot before this one is gone from the backups folder.[/] The newest that was "
+                f"known is {escape(lost['newest'])}, missed since {words.moment(lost['at'])}. If nobody meant that: "
+                "find what emptied the folder, and put back what another disk holds of it"
+            )
         if suspended := document["rotation"]["suspended"]:
             ui.say(f"[red]Nothing is dropped:[/] {escape(suspended)}. If that is meant: backup now --accept-shrink")
     ui.emit(document)
@@ -44,14 +56,12 @@ def verify(compose: Compose, ui: Ui, name: str | None) -> int:
     code, document = _step(compose, ui, what, ["verify", *_named(name)])
     if "checked" in document:
         read = f", {words.size(document['bytes_read'])} read" if document.get("bytes_read") is not None else ""
-        ui.say(f"{document['checked']} checked{read}, {len(document['damaged'])} damaged")
-        for finding in document["damaged"]:
-            ui.say(f"[red]{escape(finding['name'])}:[/] {escape(finding['reason'])}")
-        if document["damaged"]:
-            ui.say(
-                "What is damaged no longer counts and is never restored; ./stack backup now takes a whole one, "
-                "./stack backup list shows which are left."
-            )
+        damaged = document["damaged_by_name"]
+        ui.say(f"{document['checked']} checked{read}, {len(damaged)} damaged")
+        for one in damaged:
+            ui.say(f"[red]{escape(one['name'])}:[/] {escape(one['reason'])}")
+        if damaged:
+            ui.say(f"[yellow]hint:[/] {escape(document['hint'])}")
     ui.emit(document)
     return code
 

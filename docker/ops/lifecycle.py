@@ -78,8 +78,12 @@ def status(compose: Compose, ui: Ui) -> int:
     claims.check_project(compose)
     states = health.states(compose)
     answer = health.site_health(compose.settings.url)
-    keeper = _keeper(compose)
-    well = answer == "healthy" and all(_well(state) for state in states)
+    closed = None
+    try:
+        keeper = _keeper(compose)
+    except PermissionError as refused:
+        keeper, closed = {}, f"{refused.filename}: {refused.strerror}"
+    well = answer == "healthy" and all(_well(state) for state in states) and closed is None
     table = Table("service", "state", "health", "restarts", "since", box=None, pad_edge=False)
     for state in states:
         colour = GOOD if _well(state) else BAD
@@ -92,9 +96,7 @@ def status(compose: Compose, ui: Ui) -> int:
     next_step = health.NEXT_STEP.get(answer) or _start_what_is_down(states)
     if next_step:
         ui.say(f"do        {next_step}")
-    newest = keeper.get("newest") if keeper else None
-    ui.say(f"snapshot  {newest['name']}, {words.age(newest['created'])} old" if newest else "snapshot  none known")
-    ui.say(*_tell_of_backups(keeper))
+    ui.say(*(_tell_of_backups(keeper) if closed is None else [_tell_of_closed(closed)]))
     ui.emit(
         {
             "project": compose.settings.project,
@@ -104,19 +106,28 @@ def status(compose: Compose, ui: Ui) -> int:
             "next_step": next_step,
             "services": [asdict(state) for state in states],
             "backup": keeper,
+            "backup_unknown": closed,
         }
     )
     return Exit.OK if well else Exit.FAILED
 
 
 def _tell_of_backups(keeper: dict[str, Any]) -> list[str]:
-    """Say how the last drill went and what makes the backups ill."""
-    told = []
+    """Say which snapshot is the newest, how the last drill went and what makes the backups ill."""
+    newest = keeper.get("newest")
+    told = [f"snapshot  {newest['name']}, {words.age(newest['created'])} old" if newest else "snapshot  none known"]
     if drill := keeper.get("drill"):
         passed = f"[{GOOD}]passed[/]" if drill.get("outcome") == "success" else f"[{BAD}]failed[/]"
         why = f": {escape(str(drill['error']))}" if drill.get("error") else ""
         told.append(f"drill     {passed} {words.age(drill['at'])} ago with {drill.get('name')}{why}")
     return [*told, *(f"backups   [{BAD}]{escape(reason)}[/]" for reason in keeper.get("reasons", []))]
+
+
+def _tell_of_closed(closed: str) -> str:
+    return (
+        f"backups   [{BAD}]nobody knows, their state cannot be read: {escape(closed)}[/]; "
+        "./stack up gives the folders back to 1001"
+    )
 
 
 def logs(compose: Compose, service: str | None, *, follow: bool, tail: int) -> None:
@@ -167,7 +178,10 @@ def _remount(compose: Compose) -> None:
 
 def _make_good(compose: Compose) -> None:
     """Try again what failed last, snapshot or drill: what was in its way may be what this start has mended."""
-    published = _keeper(compose)
+    try:
+        published = _keeper(compose)
+    except PermissionError:
+        return  # nobody knows what failed last
     for record, verb in (("last_run", "now"), ("drill", "drill")):
         if (published.get(record) or {}).get("outcome") == "failure":
             run(["docker", "exec", compose.container("backup"), "python3", "-m", "backup", verb], check=False)
@@ -187,13 +201,18 @@ def _require_containers(compose: Compose) -> None:
 
 
 def _keeper(compose: Compose) -> dict[str, Any]:
-    """Return what the keeper of the snapshots last published, or nothing where it cannot be read."""
+    """Return what the keeper of the snapshots last published, or nothing where it has not published yet.
+
+    Raises PermissionError where the folder is closed to the keeper, or, while that does not run, to us.
+    """
     argv = ["docker", "exec", compose.container("backup"), "cat", "/srv/status/backup.json"]
-    published = run(argv, check=False).stdout
+    done = run(argv, check=False)
+    path = compose.settings.root / "status" / "backup.json"
+    if os.strerror(errno.EACCES) in done.stderr and done.stderr.startswith("cat: "):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     try:
-        published = published or (compose.settings.root / "status" / "backup.json").read_text()
-        document: dict[str, Any] = json.loads(published)
-    except (OSError, json.JSONDecodeError):
+        document: dict[str, Any] = json.loads(done.stdout or path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
         return {}
     return document
 

@@ -23,16 +23,18 @@ def test_health_follows_the_age_of_the_snapshot(keeper: Keeper, contract: Contra
 
     before = keeper.backup("health", "--at", (limit - MINUTE).isoformat())
     keeper.shell("touch -d '+30 hours' /srv/backups/*/*")
-    after = keeper.backup("health", "--at", (limit + MINUTE).isoformat(), expect=1)
+    after = keeper.backup("health", "--at", (limit + MINUTE).isoformat(), expect=contract.exit_codes.failed)
 
     assert before.stdout == "healthy\n"
-    assert "26.0 h old" in after.stdout
+    assert f"{contract.backup.number('max_age_hours')} h old" in after.stdout
 
 
 @pytest.mark.control("HLT-03")
-def test_health_without_any_snapshot_is_bad(keeper: Keeper) -> None:
+def test_health_without_any_snapshot_is_bad(keeper: Keeper, contract: Contract) -> None:
     """Without a snapshot the service is unhealthy, however well its process runs."""
-    assert keeper.backup("health", expect=1).stdout == "unhealthy: there is no verified snapshot yet\n"
+    told = keeper.backup("health", expect=contract.exit_codes.failed).stdout
+
+    assert told == "unhealthy: there is no verified snapshot yet\n"
 
 
 @pytest.mark.control("BAK-08")
@@ -48,7 +50,7 @@ def test_failed_run_is_loud(keeper: Keeper, contract: Contract) -> None:
     assert [line["outcome"] for line in lines if line["event"] == "snapshot-end"] == ["failure"]
     assert [one["kind"] for one in status["incidents"]] == ["snapshot-failed"]
     assert (status["healthy"], status["last_run"]["outcome"]) == (False, "failure")
-    assert "the last run failed" in keeper.backup("health", expect=1).stdout
+    assert "the last run failed" in keeper.backup("health", expect=contract.exit_codes.failed).stdout
     assert status["newest"] is not None, "the snapshot before is still there, and told"
 
 
@@ -57,17 +59,34 @@ def test_failed_drill_is_told_everywhere(keeper: Keeper, contract: Contract) -> 
     """A drill that fails is recorded with its reason, shown in the list, and makes the service unhealthy."""
     name = keeper.backup("now", "--json").json()["name"]
     assert keeper.backup("health").stdout == "healthy\n"
+    keeper.python("flip", f"/srv/backups/daily/{name}.db.zst")
 
-    refused = keeper.backup("drill", "--json", expect=contract.exit_codes.unrehearsed)
+    refused = keeper.backup("drill", "--json", expect=contract.exit_codes.damaged)
 
     status = json.loads(keeper.shell("cat /srv/status/backup.json"))
     (listed,) = keeper.backup("list", "--json").json()["snapshots"]
     assert name in refused.json()["error"]
-    assert (status["drill"]["name"], status["drill"]["outcome"]) == (name, "failure")
+    assert (status["drill"]["name"], status["drill"]["outcome"], status["drill"]["judged"]) == (name, "failure", True)
     assert status["drills"] == [status["drill"]]
     assert [one["kind"] for one in status["incidents"]] == ["drill-failed"]
     assert listed["drill"]["outcome"] == "failure"
+    assert "the last drill failed" in keeper.backup("health", expect=contract.exit_codes.failed).stdout
+
+
+@pytest.mark.control("RST-05")
+def test_unanswered_drill_judges_no_snapshot(keeper: Keeper, contract: Contract) -> None:
+    """A drill that nobody answers is a failed run with its code and incident, and no verdict on the snapshot."""
+    keeper.backup("now")
+
+    keeper.backup("drill", expect=contract.exit_codes.unrehearsed)
+
+    status = json.loads(keeper.shell("cat /srv/status/backup.json"))
+    (listed,) = keeper.backup("list", "--json").json()["snapshots"]
+    assert (status["drill"]["outcome"], status["drill"]["judged"]) == ("failure", False)
+    assert [one["kind"] for one in status["incidents"]] == ["drill-failed"]
     assert "the last drill failed" in keeper.backup("health", expect=1).stdout
+    assert listed["drill"] is None
+    assert "drill" not in keeper.backup("list").stdout
 
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -133,7 +152,7 @@ def test_schedule_does_not_wait_for_a_dead_drill(keeper: Keeper, contract: Contr
 
     code, took = keeper.run("python3", "-c", RUN).stdout.split()
 
-    assert (int(code), float(took) < contract.backup.number("refused_within_s")) == (0, True)
+    assert (int(code), float(took) < contract.backup.number("ends_within_s")) == (0, True)
     assert keeper.shell("ls /srv/scratch/data") == "balades.db\n"
 
 

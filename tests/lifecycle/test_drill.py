@@ -95,7 +95,7 @@ def test_drill_of_a_damaged_snapshot_is_loud(drilled: Stack, contract: Contract)
     assert name in refused["error"]
     assert (status["drill"]["name"], status["drill"]["outcome"]) == (name, "failure")
     assert status["healthy"] is False
-    assert (health.code, "the last drill failed" in health.stdout) == (1, True)
+    assert (health.code, "the last drill failed" in health.stdout) == (contract.exit_codes.failed, True)
 
     drilled.take_snapshot()
     drill(drilled)
@@ -130,7 +130,8 @@ def test_site_that_never_answers_is_given_up(drilled: Stack, contract: Contract)
     assert (answer_of(second)["outcome"], undisturbed) == ("failure", True)
     assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert f"was not well within {contract.drill.whole('deadline_s')} s" in answer_of(done)["error"]
-    assert len(drilled.service("drill").processes()) == 2, "the reaper and the loop; the hanging site must be gone"
+    left = drilled.service("drill").processes()
+    assert len(left) == contract.drill.whole("idle_processes"), "the hanging site must be gone"
     assert drill(drilled)["outcome"] == "success"
 
 
@@ -215,7 +216,7 @@ def test_idle_service_is_small(drilled: Stack, contract: Contract) -> None:
     service = drilled.service("drill")
     pages = on_host(f"grep -w RssAnon /proc/{service.main_process().pid}/status").split()
 
-    assert len(service.processes()) == 2
+    assert len(service.processes()) == contract.drill.whole("idle_processes")
     assert pages[2] == "kB"
     assert int(pages[1]) * KIB <= contract.drill.number("idle_mib") * MIB
 

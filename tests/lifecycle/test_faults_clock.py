@@ -27,7 +27,7 @@ def test_clock_ahead_and_set_right_again(bench: Bench, contract: Contract) -> No
 
     planned = bench.backup("restore", "latest", "--dry-run", "--json").json()
     late = (now + timedelta(hours=contract.backup.number("max_age_hours"), minutes=1)).isoformat()
-    stale = bench.backup("health", "--at", late, expect=1).stdout
+    stale = bench.backup("health", "--at", late, expect=contract.exit_codes.failed).stdout
     bench.backup("now", "--at", (now + timedelta(days=1)).isoformat())
     rotated = bench.backup("rotate", "--at", (now + timedelta(days=1)).isoformat(), "--json").json()
 

@@ -15,7 +15,6 @@ from fixtures.walks import new_walk
 pytestmark = pytest.mark.promise("a full disk costs nothing but the writes it cannot take")
 
 DISK_MIB = 320  # above what a start needs, small enough to fill
-NO_SPACE = 6  # the backup command's exit code
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def test_full_disk_is_survived(cramped_stack: Stack, contract: Contract) -> None
 
     assert json.loads(answer)["error"] == "disk_full"
     assert (refused.status_code, refused.json()["error"]) == (requests.codes.insufficient_storage, "disk_full")
-    assert backup.code == NO_SPACE
+    assert backup.code == contract.exit_codes.no_space
     assert read_while_full == promised
     assert stack.write_walk() in stack.read_walks()
     assert [walk for walk in promised if walk not in stack.read_walks()] == []

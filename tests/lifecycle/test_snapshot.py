@@ -8,13 +8,15 @@ import pytest
 
 from backup.quota import processors
 from fixtures.contract import Contract
+from fixtures.drills import backups_status
 from fixtures.evidence import Door
-from fixtures.keeper import Keeper, lend
+from fixtures.keeper import Keeper, lend, source_of
 from fixtures.load import writers
 from fixtures.services import CONTRACT
 from fixtures.snapshots import send_picture, shelf_of
 from fixtures.stack import Stack
 
+TIERS = ("daily", "weekly", "monthly")
 REFUSALS = (
     # what is done to the live database, and the code of the refusal
     ("pages in its middle", CONTRACT.exit_codes.unreadable),
@@ -92,7 +94,8 @@ def test_damaged_source_is_refused(keeper: Keeper, injury: str, code: int) -> No
     assert refused.json()["outcome"] == "failure"
     assert "/srv/data/balades.db" in refused.stderr
     assert "hint: " in refused.stderr
-    assert keeper.backup("health", expect=1).stdout.startswith("unhealthy: the last run failed")
+    health = keeper.backup("health", expect=CONTRACT.exit_codes.failed)
+    assert health.stdout.startswith("unhealthy: the last run failed")
 
 
 @pytest.mark.control("BAK-07")
@@ -228,6 +231,57 @@ def test_damaged_object_is_taken_anew(module_stack: Stack) -> None:
     assert shelf_of(module_stack).files[f"objects/{sha256}"]["sha256"] == sha256
 
 
+@pytest.mark.control("BAK-06")
+def test_upload_gone_from_the_site_is_told_and_comes_back(module_stack: Stack) -> None:
+    """A file that rows name and that left uploads/ is told by the snapshot that still holds it; restoring it helps."""
+    path = send_picture(module_stack)
+    module_stack.take_snapshot()
+    module_stack.as_root("rm", f"/srv/uploads/{path}")
+
+    told = module_stack.run("backup", "now", "--json").json()
+    words = " ".join(module_stack.run("backup", "now").stdout.split())
+    kinds = [one["kind"] for one in backups_status(module_stack)["incidents"]]
+    module_stack.restore(told["name"])
+    healed = module_stack.run("backup", "now", "--json").json()
+
+    assert (told["gone_from_uploads"], told["missing"], told["uploads"]) == ([path], [], 1)
+    assert (f"gone from uploads/: {path}. " in words, " puts them back" in words) == (True, True)
+    assert kinds.count("uploads-gone") == 1
+    assert (healed["gone_from_uploads"], healed["missing"]) == ([], [])
+
+
+@pytest.mark.control("BAK-06")
+def test_upload_gone_and_its_object_damaged_is_missing(module_stack: Stack) -> None:
+    """A file that left uploads/ while its object is damaged too is told as missing, never as one that is held."""
+    path = send_picture(module_stack)
+    module_stack.take_snapshot()
+    module_stack.as_root("rm", f"/srv/uploads/{path}")
+    sha256 = Path(path).stem
+    module_stack.as_root("python3", "-c", source_of("flip"), f"/srv/backups/objects/{sha256}")
+
+    told = module_stack.run("backup", "now", "--json").json()
+    send_picture(module_stack)
+
+    assert (told["gone_from_uploads"], told["missing"]) == ([], [path])
+    assert module_stack.run("backup", "now", "--json").json()["missing"] == []
+
+
+@pytest.mark.control("BAK-05")
+def test_verify_tells_a_damaged_snapshot_once(keeper: Keeper, contract: Contract) -> None:
+    """A snapshot damaged in each tier is one line that names them, and a next step; JSON has each finding."""
+    name = keeper.backup("now", "--json").json()["name"]
+    keeper.python("flip", f"/srv/backups/daily/{name}.db.zst")
+
+    found = keeper.backup("verify", "--json", expect=contract.exit_codes.damaged).json()
+    counted, line, hint = keeper.backup("verify", expect=contract.exit_codes.damaged).stdout.splitlines()
+
+    assert len(found["damaged"]) == len(TIERS)
+    assert counted.endswith(" 1 damaged")
+    assert line.startswith(f"{name}: /srv/backups/{{daily,weekly,monthly}}/{name}.db.zst: its sha256 ")
+    assert hint == f"hint: {found['hint']}"
+    assert "`./stack backup now`" in found["hint"]
+
+
 @pytest.mark.control("BAK-05")
 def test_verify_reads_each_copy_of_a_snapshot(keeper: Keeper, contract: Contract) -> None:
     """Where a tier holds a copy instead of a link, verifying reads that copy too, and says when it was read last."""
@@ -244,6 +298,7 @@ def test_verify_reads_each_copy_of_a_snapshot(keeper: Keeper, contract: Contract
     assert (whole["outcome"], whole["bytes_read"]) == ("ok", 2 * size)
     assert listed["checked"] is not None
     assert [finding["name"] for finding in damaged["damaged"]] == [name]
+    assert (whole["hint"], damaged["damaged_by_name"][0]["tiers"]) == (None, ["weekly"])
     assert payload in damaged["damaged"][0]["reason"]
 
 

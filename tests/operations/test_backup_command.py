@@ -152,8 +152,9 @@ def test_verify_names_what_is_damaged(module_stack: Stack) -> None:
         flip_stored_bit(module_stack, name)
         module_stack.run("backup", "verify", name, expect=None)
 
-    assert f"{name}: " in told.stdout
-    assert "./stack backup now takes a whole one" in " ".join(told.stdout.split())
+    assert len(lines_of(told, f"{name}:")) == 1
+    assert f"hint: {found['hint']}" in " ".join(told.stdout.split())
+    assert "`./stack backup now` takes a whole one" in found["hint"]
     assert {finding["name"] for finding in found["damaged"]} == {name}, "one finding for each tier that holds it"
     assert "NO" in lines_of(listed, name)[0]
     assert lines_of(listed, f"{name}:") != []
@@ -198,6 +199,21 @@ def test_unpinned_snapshot_is_rotations_again(module_stack: Stack) -> None:
     assert "no longer pinned" in done.stdout
     assert "was not pinned" in module_stack.run("backup", "unpin", name).stdout
     assert "*" not in lines_of(module_stack.run("backup", "list"), name)[0]
+
+
+# -- what was lost
+
+
+def test_snapshot_after_a_loss_of_all_says_so(module_stack: Stack) -> None:
+    """The first snapshot asked for after backups/ was emptied warns by the name of the newest that was known."""
+    name = module_stack.take_snapshot()
+    module_stack.as_root("sh", "-c", "rm -rf /srv/backups/daily /srv/backups/weekly /srv/backups/monthly")
+
+    told = " ".join(module_stack.run("backup", "now").stdout.split())
+
+    assert "every snapshot before this one is gone" in told
+    assert name in told
+    assert "is gone" not in module_stack.run("backup", "now").stdout
 
 
 # -- the drill

@@ -129,6 +129,22 @@ def test_status_says_how_what_is_down_is_started(module_stack: Stack) -> None:
     assert "./stack up starts what does not run: app" in told.stdout
 
 
+def test_status_says_that_its_folder_is_closed(module_stack: Stack) -> None:
+    """With status/ closed `status` says that nobody knows of the backups, not that there are none; its step helps."""
+    name = module_stack.take_snapshot()
+    module_stack.as_root("chmod", "0", "/srv/status")
+
+    told = module_stack.run("status", expect=CONTRACT.exit_codes.failed)
+    machine = module_stack.run("status", "--json", expect=CONTRACT.exit_codes.failed).json()
+    module_stack.up()
+
+    assert f"cannot be read: {module_stack.root}/status/backup.json: Permission denied" in told.stdout
+    assert "./stack up gives the folders back" in told.stdout
+    assert "none known" not in told.stdout
+    assert machine["backup_unknown"].endswith("Permission denied")
+    assert name in module_stack.run("status").stdout
+
+
 @pytest.mark.promise("at three in the morning one command brings the site back")
 def test_wrong_restore_is_undone_by_its_own_text(module_stack: Stack) -> None:
     """After a restore that was a mistake, the safety copy that its text names brings all back, and can be let go."""

@@ -114,6 +114,24 @@ def test_lost_database_comes_back_by_the_same_command(module_stack: Stack, contr
     assert "There was no former database file to keep." in told
 
 
+def test_log_of_a_lost_database_is_what_was_kept(module_stack: Stack) -> None:
+    """With the database deleted and its -wal left, the answer names the -wal moved aside, and no other file."""
+    name = module_stack.take_snapshot()
+    engine().containers.get(module_stack.service("app").container).stop()
+    module_stack.exec("backup", "sh", "-c", "cd /srv/data; rm balades.db*; echo left > balades.db-wal")
+
+    try:
+        told = module_stack.run("restore", name)
+    finally:
+        module_stack.up()
+
+    kept = module_stack.exec("backup", "sh", "-c", "cd /srv/data; ls balades.db.*; cat balades.db.*").stdout.split()
+
+    assert (len(kept), kept[0].endswith("-wal"), kept[-1]) == (2, True, "left")
+    assert f"what lay beside it is kept: {module_stack.root}/data/{kept[0]}\n" in told.stdout
+    assert "The former database" not in told.stdout
+
+
 def test_restore_works_while_the_stack_is_down(module_stack: Stack) -> None:
     """With everything stopped a restore does its work, says how to start, and `up` then serves what was promised."""
     module_stack.write_walks(2)
@@ -243,7 +261,8 @@ def test_database_is_written_to_a_file_of_the_caller(module_stack: Stack, tmp_pa
     about = target.stat()
     assert (report["outcome"], report["to"], report["bytes"]) == ("written", str(target), about.st_size)
     assert target.read_bytes() == export(module_stack, name).raw
-    assert (about.st_uid, oct(about.st_mode & 0o777)) == (tmp_path.stat().st_uid, "0o600")
+    assert about.st_uid == tmp_path.stat().st_uid
+    assert oct(about.st_mode & 0o777) == CONTRACT.backup.text("database_mode")
     assert list(tmp_path.iterdir()) == [target]
     assert canonical(module_stack) == before
 
@@ -347,15 +366,40 @@ def test_full_disk_of_the_caller_is_told(module_stack: Stack, tmp_path: Path) ->
     assert list(folder.iterdir()) == []
 
 
-def test_file_with_a_log_beside_it_is_refused(module_stack: Stack, tmp_path: Path) -> None:
-    """A database whose newest rows are in a -wal beside it is refused with the command that makes one file of it."""
+@pytest.mark.parametrize("ending", ["-wal", "-journal"])
+@pytest.mark.parametrize("way", [(), ("--dry-run",)], ids=["restore", "dry run"])
+def test_file_with_a_log_beside_it_is_refused(
+    module_stack: Stack, tmp_path: Path, ending: str, way: tuple[str, ...]
+) -> None:
+    """A database whose newest rows are in a log beside it is refused with the command that makes one file of it."""
     given = tmp_path / "given.db"
     given.write_bytes(export(module_stack, module_stack.take_snapshot()).raw)
-    given.with_name("given.db-wal").write_bytes(b"rows")
+    module_stack.write_walks(1)
+    before = canonical(module_stack)
+    Path(f"{given}{ending}").write_bytes(b"rows")
 
-    done = module_stack.run("restore", str(given), "--dry-run", expect=CODES.usage)
+    done = module_stack.run("restore", str(given), *way, expect=CODES.usage)
 
-    assert f'sqlite3 {given} "PRAGMA wal_checkpoint(TRUNCATE)"' in done.stderr
+    assert f"{given}{ending} holds rows that would be missing" in " ".join(done.stderr.split())
+    assert f'hint: make one file of it: sqlite3 {given} "PRAGMA wal_checkpoint(TRUNCATE)"' in done.stderr
+    assert canonical(module_stack) == before
+
+
+@pytest.mark.parametrize("way", ["itself", "by a link"])
+def test_live_database_is_no_source(module_stack: Stack, tmp_path: Path, way: str) -> None:
+    """The live database's own path, or a link to it, is refused as a source with the next step, and stays as it was."""
+    given = live = module_stack.root / "data" / "balades.db"
+    if way == "by a link":
+        given = tmp_path / "link.db"
+        given.symlink_to(live)
+    module_stack.write_walks(1)
+    before = canonical(module_stack)
+
+    done = module_stack.run("restore", str(given), "--json", expect=CODES.usage)
+
+    assert f"{given} is the live database itself" in done.json()["error"]
+    assert "./stack backup now" in done.json()["hint"]
+    assert canonical(module_stack) == before
 
 
 @pytest.mark.parametrize("name", ["balades.db.backup", "balades.db.damaged_20261122_020000"])

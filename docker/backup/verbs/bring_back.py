@@ -30,7 +30,7 @@ def bring_back(args: argparse.Namespace, work: Work) -> int:
         outcome = "cold-needed" if isinstance(failed, errors.ColdNeeded) else "failure"
         log.event("restore-end", level="warning" if expected else "error", outcome=outcome, error=str(failed))
         if not (expected or args.dry_run or args.source == "-"):
-            status.try_to_publish(settings, work.now, log, status.News(incident=("restore-failed", str(failed))))
+            status.try_to_publish(settings, work.now, log, status.News(incidents=(("restore-failed", str(failed)),)))
         raise
     log.event("restore-end", **answer)
     if answer["outcome"] == "restored":

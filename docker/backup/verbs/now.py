@@ -1,11 +1,12 @@
 """now: take a verified snapshot, then rotate."""
 
 import argparse
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .. import answers, errors, manifest, rotation, snapshot, status
-from ..errors import DEFECT, BackupError
+from .. import answers, errors, health, manifest, rotation, snapshot, status
+from ..errors import BackupError
 from ..work import Work
 
 
@@ -17,20 +18,23 @@ def now(args: argparse.Namespace, work: Work) -> int:
     run = {"outcome": "failure", "started": started, "finished": started, "error": None, "hint": None}
     try:
         with repository.locked(args.verb):
-            made = snapshot.take(work, snapshot.Request(kind, pinned=args.pin, accept_shrink=args.accept_shrink))
+            taken = snapshot.take(work, snapshot.Request(kind, pinned=args.pin, accept_shrink=args.accept_shrink))
+            made = taken.made
             decided, applied = _rotate(work, made)
     except errors.Busy:
         log.event("snapshot-end", outcome="busy", level="warning")
         raise
     except Exception as failed:
-        error = failed.message if isinstance(failed, BackupError) else f"{type(failed).__name__}: {failed}"
-        hint = failed.hint if isinstance(failed, BackupError) else DEFECT
-        log.event("snapshot-end", outcome="failure", level="error", error=error, hint=hint)
-        run |= {"finished": work.moment().isoformat(timespec="seconds"), "error": error, "hint": hint}
-        status.try_to_publish(settings, work.now, log, status.News(last_run=run, incident=("snapshot-failed", error)))
+        told = errors.as_told(failed)
+        log.event("snapshot-end", outcome="failure", level="error", error=told.message, hint=told.hint)
+        run |= {"finished": work.moment().isoformat(timespec="seconds"), "error": told.message, "hint": told.hint}
+        news = status.News(last_run=run, incidents=(("snapshot-failed", told.message),))
+        status.try_to_publish(settings, work.now, log, news)
         raise
     run |= {"outcome": "success", "finished": work.moment().isoformat(timespec="seconds")}
-    news = status.News(last_run=run, incident=_incident(made, decided.suspended))
+    lost = health.read_status(settings.status).get("lost_history")
+    incidents = tuple(_incidents(taken, decided.suspended))
+    news = status.News(last_run=run, incidents=incidents, loss_told=not args.scheduled)
     status.try_to_publish(settings, work.now, log, news)
     answer: dict[str, Any] = {
         "outcome": "success",
@@ -43,13 +47,15 @@ def now(args: argparse.Namespace, work: Work) -> int:
         "user_version": made.user_version,
         "uploads": len(made.uploads),
         "missing": list(made.missing),
+        "gone_from_uploads": list(taken.gone_from_uploads),
+        "lost_history": lost,
         "pinned": made.pinned,
         "duration_s": work.elapsed(),
         "rotation": {**asdict(applied), "suspended": decided.suspended},
     }
     log.event("snapshot-end", **answer)
     if not args.scheduled:
-        answers.give(args, answer, _text(made, decided.suspended))
+        answers.give(args, answer, _text(answer))
     return errors.OK
 
 
@@ -62,18 +68,28 @@ def _rotate(work: Work, made: manifest.Manifest) -> tuple[rotation.Plan, rotatio
         raise
 
 
-def _text(made: manifest.Manifest, suspended: str | None) -> str:
-    text = f"{made.name}  {answers.size(made.bytes)}, {sum(made.rows.values())} rows, {len(made.uploads)} uploads"
-    if made.missing:
-        text += f"\nlost uploads, named by rows and found nowhere: {', '.join(made.missing)}"
-    if suspended:
-        text += f"\nrotation is suspended: {suspended} (`backup now --accept-shrink` if that is meant)"
-    return text
+def _text(answer: dict[str, Any]) -> str:
+    size, rows = answers.size(answer["bytes"]), sum(answer["rows"].values())
+    lines = [f"{answer['name']}  {size}, {rows} rows, {answer['uploads']} uploads"]
+    if missing := answer["missing"]:
+        lines.append(f"lost uploads, named by rows and found nowhere: {', '.join(missing)}")
+    if gone := answer["gone_from_uploads"]:
+        lines.append(f"{_gone(gone)}; `./stack restore {answer['name']}` puts them back")
+    if lost := answer["lost_history"]:
+        lines.append(f"warning: {health.told_of_loss(lost['newest'])}, and this one begins anew")
+    if suspended := answer["rotation"]["suspended"]:
+        lines.append(f"rotation is suspended: {suspended} (`backup now --accept-shrink` if that is meant)")
+    return "\n".join(lines)
 
 
-def _incident(made: manifest.Manifest, suspended: str | None) -> tuple[str, str] | None:
-    if made.missing:
-        return "uploads-missing", f"{len(made.missing)} uploads are nowhere whole: {', '.join(made.missing[:5])}"
+def _gone(paths: Sequence[str]) -> str:
+    return f"{len(paths)} uploads are gone from uploads/ and whole in the backups: {', '.join(paths[:5])}"
+
+
+def _incidents(taken: snapshot.Taken, suspended: str | None) -> Iterator[status.Incident]:
+    if missing := taken.made.missing:
+        yield "uploads-missing", f"{len(missing)} uploads are nowhere whole: {', '.join(missing[:5])}"
+    if taken.gone_from_uploads:
+        yield "uploads-gone", f"{_gone(taken.gone_from_uploads)}; a restore puts them back"
     if suspended is not None:
-        return "shrunk", f"{suspended}; nothing is dropped until `backup now --accept-shrink` says it is meant"
-    return None
+        yield "shrunk", f"{suspended}; nothing is dropped until `backup now --accept-shrink` says it is meant"

@@ -1,15 +1,18 @@
 """verify and drill: whether what is stored can still be read, and lived on."""
 
 import argparse
-from dataclasses import asdict
 from typing import Any
 
 from .. import answers, drill, errors, status, verify
-from ..errors import BackupError
 from ..work import Work
 
 # What says something about the question or the moment, and nothing about the snapshot.
 _NO_DRILL = (errors.Usage, errors.NoSuchSnapshot, errors.Busy)
+_VERDICTS = (errors.Damaged, errors.Unrehearsed)  # what is said of the snapshot itself
+_DAMAGED = (
+    "what is whole in no tier no longer counts and is never restored; `./stack backup now` takes a whole one, "
+    "`./stack backup list` shows which are left"
+)
 
 
 def verify_all(args: argparse.Namespace, work: Work) -> int:
@@ -27,24 +30,26 @@ def verify_all(args: argparse.Namespace, work: Work) -> int:
         "damaged": len(found.findings),
         **measured,
     }
-    reasons = "; ".join(finding.reason for finding in found.findings)
+    by_name = found.by_name()
     news = status.News(
         verified=None if args.name else summary,
         checked=names,
-        incident=("damaged", reasons) if found.findings else None,
+        incidents=(("damaged", "; ".join(one["reason"] for one in by_name)),) if by_name else (),
     )
     status.try_to_publish(work.settings, work.now, work.log, news)
     work.log.event("verify-end", level="error" if found.findings else "info", **summary)
     answer = {
         "outcome": "damaged" if found.findings else "ok",
         "checked": len(names),
-        "damaged": [asdict(finding) for finding in found.findings],
+        "damaged": [{"name": finding.name, "reason": finding.reason} for finding in found.findings],
+        "damaged_by_name": by_name,
+        "hint": _DAMAGED if found.findings else None,
         **measured,
     }
-    lines = [f"{finding.name}: {finding.reason}" for finding in found.findings]
     if not args.scheduled:
-        counted = f"{len(names)} snapshots checked, {answers.size(found.bytes_read)} read, {len(lines)} findings"
-        answers.give(args, answer, "\n".join([counted, *lines]))
+        counted = f"{len(names)} snapshots checked, {answers.size(found.bytes_read)} read, {len(by_name)} damaged"
+        lines = [counted, *(f"{one['name']}: {one['reason']}" for one in by_name)]
+        answers.give(args, answer, "\n".join([*lines, f"hint: {_DAMAGED}"] if by_name else lines))
     return errors.Damaged.code if found.findings else errors.OK
 
 
@@ -54,6 +59,7 @@ def rehearse(args: argparse.Namespace, work: Work) -> int:
         "at": work.now.isoformat(timespec="seconds"),
         "name": None,
         "outcome": "failure",
+        "judged": True,
         "error": None,
         "duration_s": 0.0,
         "boot_s": None,
@@ -68,9 +74,10 @@ def rehearse(args: argparse.Namespace, work: Work) -> int:
     except Exception as failed:
         work.log.event("drill-end", level="error", outcome="failure", snapshot=record["name"], error=str(failed))
         if not isinstance(failed, _NO_DRILL):
-            error = failed.message if isinstance(failed, BackupError) else f"{type(failed).__name__}: {failed}"
-            record |= {"error": error, "duration_s": work.elapsed()}
-            news = status.News(drill=record, incident=("drill-failed", error))
+            error = errors.as_told(failed).message
+            judged = isinstance(failed, _VERDICTS) and not isinstance(failed, errors.Unanswered)
+            record |= {"judged": judged, "error": error, "duration_s": work.elapsed()}
+            news = status.News(drill=record, incidents=(("drill-failed", error),))
             status.try_to_publish(work.settings, work.now, work.log, news)
         raise
     rows = dict(done.made.rows)
