@@ -46,6 +46,22 @@ def another(body: str, fixture: str = "evidence") -> str:
     return LOOKS + ANOTHER.format(body=body, fixture=fixture)
 
 
+# A stack of which the engine says whatever the test wants.
+STAND_IN = """
+import pytest
+
+class Stack:
+    asked = 0
+    def identity(self):
+        self.asked += 1
+        return [("one-app-1", "{after}" if self.asked > 1 else "a" * 64, "now", 0)]
+
+@pytest.fixture(scope="session")
+def stack():
+    return Stack()
+"""
+
+
 @dataclass(frozen=True)
 class Loss:
     """One way to lose a check."""
@@ -198,6 +214,13 @@ def test_fails_on_two_examples(number):
     assert number < 10
     assert number > -10
 
+@pytest.mark.control("AAA-15")
+def test_fails_on_a_secret(evidence):
+    """It does not tell."""
+    evidence.hide("the-canary-sings")
+    evidence.saw("uname", "Linux")
+    assert "the-canary-sings" == "nothing"
+
 @pytest.mark.promise("it stays as it is")
 def test_promise(evidence):
     """It changed."""
@@ -218,7 +241,8 @@ STATES = {
     "AAA-11": "not-run",
     "AAA-12": "broken",
     "AAA-13": "not-applicable",
-    "AAA-14": "not-run",
+    "AAA-14": "not-run",  # it has no test
+    "AAA-15": "broken",
 }
 PARTICULAR = {
     "AAA-09": 'not_applicable_when = "the kernel has no AppArmor"\nmappings = {}',
@@ -293,10 +317,20 @@ def test_results_name_their_evidence(many: tuple[Completed, Path], evidence: Doo
         for look in json.loads(evidence.read(many[1] / "reports" / "latest" / test["evidence"]))["looks"]
     }
 
-    assert len(looked) == 8
+    assert len(looked) == 9
     for test in looked:
         for look in test["looks"]:
             assert hashlib.sha256(outputs[look["sha256"]].encode()).hexdigest() == look["sha256"]
+
+
+def test_results_tell_no_secret(many: tuple[Completed, Path]) -> None:
+    """A known secret in the message of a failed test is blotted out in results.json, and the rest is told."""
+    found = results_of(many[1])
+    (control,) = [one for one in found["controls"] if one["id"] == "AAA-15"]
+    message = control["subjects"][0]["tests"][0]["message"]
+
+    assert message.startswith("AssertionError: assert '‹redacted secret›' == 'nothing'")
+    assert "the-canary-sings" not in json.dumps(found)
 
 
 @pytest.mark.parametrize(
@@ -345,3 +379,18 @@ def test_run_that_proves_nothing_is_incomplete(tmp_path: Path) -> None:
     done = launch(tmp_path, '"""A suite without a test."""\n', "-n0", files=gap)
 
     assert done.code == Exit.INCOMPLETE, done.told()
+
+
+@pytest.mark.control("REP-09")
+@pytest.mark.parametrize(("replaced", "code"), [(False, Exit.PASS), (True, Exit.INCOMPLETE)], ids=["same", "another"])
+def test_containers_are_the_same_at_the_end(tmp_path: Path, replaced: bool, code: Exit) -> None:
+    """The results name the containers at start and end; a run that ends on others than it began on is incomplete."""
+    plugin = STAND_IN.format(after="b" * 64 if replaced else "a" * 64)
+    suite = LOOKS.replace("def test_looks(evidence)", "def test_looks(stack, evidence)")
+    done = launch(tmp_path, suite, "-n0", files={"conftest.py": plugin})
+    found = results_of(tmp_path)
+
+    assert done.code == code, done.told()
+    assert found["run"]["containers_start"] == {"one-app-1": {"id": "a" * 64, "started": "now", "restarts": 0}}
+    assert (found["run"]["containers_end"] == found["run"]["containers_start"]) is not replaced
+    assert ("not the same containers at the end as at the start: one-app-1" in done.stdout) is replaced
