@@ -12,6 +12,7 @@ from fixtures.host import DOCUMENT, HostDocument, HostFacts
 from fixtures.services import CONTRACT
 
 SOUND = DOCUMENT.read_text(encoding="utf-8")
+ARGUMENTS = '"-H", "fd://", "--containerd=/run/containerd/containerd.sock"'
 
 versions = partial(host_rules.old_versions, promised=CONTRACT.host)
 files = partial(host_rules.open_files, promised=CONTRACT.host)
@@ -75,14 +76,23 @@ def test_fault_of_a_host_is_named(
 
 
 @pytest.mark.promise("what is judged on a document would be seen on a host")
-def test_client_certificates_close_the_door(evidence: Door, tmp_path: Path) -> None:
-    """An engine on TCP that asks for client certificates is sound, whether its arguments or its settings say so."""
-    told = '"-H", "tcp://0.0.0.0:2376", "--tlsverify"'
+@pytest.mark.parametrize(
+    ("told", "hosts"),
+    [
+        ("", ()),  # Debian's, started by hand
+        ('"-H", "fd://"', ("fd://",)),
+        ('"-H", "tcp://0.0.0.0:2376", "--tlsverify"', ("tcp://0.0.0.0:2376",)),
+        ('"--tlsverify=true", "--host", "tcp://0.0.0.0:2376"', ("tcp://0.0.0.0:2376",)),
+    ],
+)
+def test_sound_way_in_is_let_be(told: str, hosts: tuple[str, ...], evidence: Door, tmp_path: Path) -> None:
+    """An engine on a local socket is sound, and one on TCP that asks for client certificates."""
     document = tmp_path / DOCUMENT.name
-    document.write_text(SOUND.replace('"-H", "fd://"', told, 1), encoding="utf-8")
+    document.write_text(SOUND.replace(ARGUMENTS, told, 1), encoding="utf-8")
 
     facts = HostDocument(document).facts
 
-    evidence.saw("arguments", " ".join(facts.arguments), subject=DOCUMENT.name)
-    assert facts.told("host", "-H") == ("tcp://0.0.0.0:2376",)
+    evidence.saw("arguments", " ".join(facts.arguments) or "none", subject=DOCUMENT.name)
+    assert SOUND.count(ARGUMENTS) == 1
+    assert facts.told("host", "-H") == hosts
     assert host_rules.open_doors(facts) == []
