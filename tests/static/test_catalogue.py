@@ -1,16 +1,18 @@
 """The catalogue checks itself: against the tests, the CIS ledger and the README, and against its own typing errors."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fixtures import cis, controls
+from fixtures import cis, controls, homes
 from fixtures.controls import CONTROLS
-from fixtures.evidence import Door
+from fixtures.evidence import Door, door
 from fixtures.run import CHECKOUT
+from fixtures.stack import LAUNCHER
 
 pytestmark = pytest.mark.promise("nothing that the suite claims to look at is quietly missing")
 
@@ -37,7 +39,10 @@ def test_every_judged_control_has_a_test(evidence: Door) -> None:
     evidence.saw("controls by file", "\n".join(f"{path}: {', '.join(those)}" for path, those in sorted(named.items())))
     judged = {name for name, control in CONTROLS.items() if control.gap is None}
 
-    assert sorted(judged ^ {control for those in named.values() for control in those}) == []
+    served = {control for those in named.values() for control in those}
+    assert served == judged, (
+        f"without a test: {sorted(judged - served)}; no control that is judged: {sorted(served - judged)}"
+    )
 
 
 def test_no_number_of_a_family_is_missing(evidence: Door) -> None:
@@ -81,6 +86,23 @@ def test_readme_counts_what_there_is(evidence: Door) -> None:
 
     flat = " ".join(readme.split())
     assert [one for one in told if one not in flat] == []
+
+
+def offered(*verb: str) -> set[str]:
+    """The verbs that the launcher says it has."""
+    told = door.run(str(LAUNCHER), *verb, "--help", env=homes.environment(), cwd=CHECKOUT).stdout
+    return set(re.findall(r"^\W{1,3}([a-z]+)  ", told, re.MULTILINE))
+
+
+def test_remedies_name_commands_that_exist() -> None:
+    """Each ./stack command that a remedy tells people to type is one that the launcher has."""
+    typed = {name: re.findall(r"\./stack ([a-z]+)(?: ([a-z]+))?", one.remedy) for name, one in CONTROLS.items()}
+    verbs, of_backup = offered(), offered("backup")
+
+    told = [(name, verb, below) for name, those in typed.items() for verb, below in those]
+    unknown = [one for one in told if one[1] not in verbs or (one[1] == "backup" and one[2] not in of_backup)]
+    assert len(told) > len(verbs), "remedies are known to name commands"
+    assert not unknown, f"expected verbs of ./stack --help, seen: {unknown}"
 
 
 @pytest.mark.parametrize(
