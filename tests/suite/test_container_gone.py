@@ -27,6 +27,7 @@ def sleeper(stack: Stack) -> Iterator[Container]:
         entrypoint="",
         init=True,
         network_mode="none",
+        healthcheck={"test": ["NONE"]},  # a probe that begins while the container is paused would hang the engine
         labels=stack.tool_labels(),
         detach=True,
     )
