@@ -46,9 +46,9 @@ def run(
     if environment is None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MONSITE_")}
     code = _child([sys.executable, "-m", "pytest", *args], {**environment, "SUITE_RUN": run_id}, out, checkout)
-    if NOT_A_RUN & set(args):
-        return Ended(code, None)
     begun = (results.parent / "collected").is_dir()
+    if not begun and NOT_A_RUN & set(args):
+        return Ended(code, None)
     if code == PYTEST_USAGE or (code == USAGE and not begun):
         return Ended(USAGE, None)
     written = _written(results)
