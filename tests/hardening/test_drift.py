@@ -32,9 +32,9 @@ def test_container_is_as_up_made_it(service: Service, evidence: Door) -> None:
 
 def test_no_container_was_added_or_lost(stack: Stack, evidence: Door) -> None:
     """The project has the containers that `up` recorded and no other; the services run, the jobs are over."""
-    found = engine().containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={stack.name}"})
-    lasting = [one for one in found if one.labels.get(ONE_OFF_LABEL) != "True"]
-    states = sorted((one.labels[SERVICE_LABEL], one.status) for one in lasting)
+    found = engine().containers.list(all=True, sparse=True, filters={"label": f"{PROJECT_LABEL}={stack.name}"})
+    lasting = [one.attrs for one in found if one.attrs["Labels"].get(ONE_OFF_LABEL) != "True"]
+    states = sorted((one["Labels"][SERVICE_LABEL], one["State"]) for one in lasting)
     evidence.saw(f"engine ps --all of project {stack.name}", json.dumps(states), subject=stack.name)
     jobs = stack.contract.stack.jobs
 
