@@ -64,6 +64,7 @@ def test_run_judges_just_what_it_was_asked(tmp_path: Path, options: tuple[str, .
 
     assert done.code == Exit.PASS, done.told()
     assert judged(tmp_path) == controls
+    assert results_of(tmp_path)["completeness"]["collected"] == len(controls)
     assert results_of(tmp_path)["selection"]["left_out"] == []
 
 
