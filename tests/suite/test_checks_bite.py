@@ -58,12 +58,12 @@ def test_check_bites(control: str, pytestconfig: pytest.Config, evidence: Door) 
 
 
 def test_every_control_has_its_sabotage(evidence: Door) -> None:
-    """Each control that is judged has a sabotage, and each sabotage a control that is judged."""
+    """Each control that is judged has a sabotage, each sabotage and each record a control that is judged."""
     judged = sorted(control.id for control in CONTROLS.values() if control.gap is None)
     evidence.saw("sabotages", ", ".join(SABOTAGES))
 
     assert sorted(SABOTAGES) == judged
-    assert sorted(matrix.read()) == judged
+    assert sorted(matrix.read().keys() - set(judged)) == []
 
 
 CLAIM = CONTROLS["IMG-06"]
