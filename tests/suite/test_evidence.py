@@ -30,6 +30,7 @@ HARMLESS = [
     "sha256:3e7371bfa98d0e83d232d7b33e7371bfa98d0e83d232d7b33e7371bfa98d0e83",
     "400 1001:1001 /run/secrets/write_token",
     "write_token: {file: /srv/monsite/secrets/write_token}",
+    "TOKEN_FILE=/x MONSITE_TOKEN=/run/secrets/monsite/write_token",
     'head += f"Authorization: Bearer {token}"',
     "token_missing: no bearer token was sent",
 ]
