@@ -97,6 +97,7 @@ class Drill:
         except (Failed, OSError) as failed:
             seen = f"{failed}{detail(answer['log'])}"[:LINE_CHARS]
             answer["error"] = "the service drill was stopped in the middle of it" if self._stopping else seen
+            answer["judged"] = isinstance(failed, Failed) and not self._stopping
         scratch.publish(answer)
         scratch.clear()
         well = answer["outcome"] == "success"

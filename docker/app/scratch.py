@@ -22,6 +22,7 @@ def blank(asked: str) -> dict[str, Any]:
         "id": asked,
         "outcome": "failure",
         "error": None,
+        "judged": False,  # whether the failure is the site's own, and not that of whoever was to start it
         "schema": None,
         "walks": None,
         "boot_s": 0.0,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,14 @@ from .repository import Stored
 def give(args: argparse.Namespace, machine: Mapping[str, Any], text: str) -> None:
     """Print an answer: one object for machines, the same in words for people."""
     print(json.dumps(machine, ensure_ascii=False) if args.json else text)
+    if not args.json:
+        warn(machine)
+
+
+def warn(machine: Mapping[str, Any]) -> None:
+    """Say on stderr what an answer warns of; whoever reads JSON has it there."""
+    for warning in machine.get("warnings") or ():
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def row(stored: Stored, now: datetime, status: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,8 +85,10 @@ def of_restore(answer: dict[str, Any]) -> str:
         lines.append(f"replaced: {counts(answer['lost']['rows_now'])}")
     if answer["migrated"]:
         lines.append(f"migrated: schema version {answer['migrated']['from']} to {answer['migrated']['to']}")
-    if answer["uploads_put_back"]:
-        lines.append(f"{answer['uploads_put_back']} uploads put back")
+    if put_back := answer["uploads_put_back"]:
+        lines.append(f"{uploads(put_back)} put back")
+    if aside := answer["uploads_set_aside"]:
+        lines += [f"in the way of an upload, so moved aside: {was} to {now}" for was, now in aside.items()]
     if answer["uploads_lost"]:
         lines.append(f"uploads lost: {', '.join(answer['uploads_lost'])}")
     if answer["cold_because"]:
@@ -87,6 +98,11 @@ def of_restore(answer: dict[str, Any]) -> str:
     elif answer["kept"]:
         lines.append(f"what was there before could not be read; its files were moved aside: {answer['kept']}")
     return "\n".join(lines)
+
+
+def uploads(count: int) -> str:
+    """Count them."""
+    return "1 upload" if count == 1 else f"{count} uploads"
 
 
 def counts(rows: Mapping[str, int]) -> str:

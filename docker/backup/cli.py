@@ -6,7 +6,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-from . import errors, health, progress
+from . import answers, errors, health, progress
 from .errors import BackupError
 from .settings import Settings, from_environment
 
@@ -144,6 +144,8 @@ def _fail(args: argparse.Namespace, refused: BackupError) -> int:
     if getattr(args, "json", False):
         failed = {"outcome": "failure", "code": refused.code, "error": refused.message, "hint": refused.hint}
         print(json.dumps(failed | refused.known, ensure_ascii=False, default=str))
+    else:
+        answers.warn(refused.known)
     print(f"error: {refused.message}\nhint: {refused.hint}", file=sys.stderr)
     return refused.code
 

@@ -128,7 +128,7 @@ def writing(subject: str) -> Iterator[None]:
         raise
 
 
-_NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # say something about us
+NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # say something about us
 
 
 @contextmanager
@@ -137,6 +137,6 @@ def reading(subject: str, hint: str) -> Iterator[None]:
     try:
         yield
     except OSError as refused:
-        if refused.errno in _NOT_THE_FILE:
+        if refused.errno in NOT_THE_FILE:
             raise
         raise Damaged(f"{subject}: cannot be read: {refused.strerror or refused}", hint) from refused

@@ -9,9 +9,10 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from .compress import BLOCK, digest_of, sha256_of
@@ -23,6 +24,7 @@ from .repository import Repository
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FOLDER = 0o750
 _FILE = 0o600
+_ASIDE_FORMAT = ".set-aside_%Y%m%d_%H%M%S"
 
 
 @dataclass(frozen=True)
@@ -83,40 +85,49 @@ class Collected:
 
     held: tuple[Upload, ...]
     missing: tuple[str, ...]  # paths that are nowhere whole
-    gone: tuple[str, ...]  # paths that are held, and cannot be opened in uploads/ any more
+    gone: tuple[str, ...] = ()  # paths that are held, and in uploads/ no more
+    closed: tuple[str, ...] = ()  # paths that are held, and may not be read in uploads/
+    differing: tuple[str, ...] = ()  # paths that are held, and of other content in uploads/
 
 
 def collect(repository: Repository, uploads: Path, files: Iterable[Wanted]) -> Collected:
     """Make sure of an object for every file.
 
     Where object and upload differ in size one of them is damaged, and where the upload is gone all depends on the
-    object: hashing only then costs little.
+    object: hashing it only then costs little. An upload is hashed again when somebody wrote it after its object was
+    made: it is written once, so that is rare, while hashing all of them would cost each snapshot as much as they are
+    large. Rot that leaves size and time alone is found by a restore, which hashes all.
     """
-    held, missing, gone = [], [], []
+    held, missing = [], []
+    found: dict[str, list[str]] = {"gone": [], "closed": [], "differing": []}
     for file in files:
         target = repository.objects / file.sha256
-        size = _size_of(uploads, file)
+        seen, refused = _look_at(uploads, file)
+        size = seen.st_size if seen is not None else None
         if target.exists() and target.stat().st_size != size and fault_of(repository, file.sha256) is not None:
             set_aside(target)
         staged = repository.staging / f"object.{file.sha256}"
         if not (target.exists() or _take(uploads, file, target, staged)):
             missing.append(file.path)
             continue
-        held.append(Upload(file.path, file.sha256, target.stat().st_size))
-        if size is None:
-            gone.append(file.path)
+        made = target.stat()
+        held.append(Upload(file.path, file.sha256, made.st_size))
+        if seen is None:
+            found["closed" if refused == errno.EACCES else "gone"].append(file.path)
+        elif size != made.st_size or (seen.st_mtime_ns > made.st_mtime_ns and absent(uploads, [file])):
+            found["differing"].append(file.path)
     if held:  # also where nothing was added now: a killed run may have named an object and not come as far as this
         sync_folder(repository.objects)
-    return Collected(tuple(held), tuple(missing), tuple(gone))
+    return Collected(tuple(held), tuple(missing), **{kind: tuple(paths) for kind, paths in found.items()})
 
 
-def _size_of(uploads: Path, file: Wanted) -> int | None:
-    """Return the size of an upload; None where it is gone, a link or unreadable."""
+def _look_at(uploads: Path, file: Wanted) -> tuple[os.stat_result | None, int | None]:
+    """Return what an upload is; where it is gone, a link or unreadable, why it could not be opened."""
     try:
         with _opened(uploads, file.path) as source:
-            return os.fstat(source).st_size
-    except OSError:
-        return None
+            return os.fstat(source), None
+    except OSError as refused:
+        return None, refused.errno
 
 
 def set_aside(path: Path) -> None:
@@ -196,26 +207,57 @@ def absent(uploads: Path, files: Iterable[Wanted]) -> list[Wanted]:
     return found
 
 
-def put_back(repository: Repository, uploads: Path, files: Iterable[Wanted]) -> int:
-    """Write files back into uploads/ from their objects, by rename; what else is there stays."""
-    count = 0
+def in_the_way(uploads: Path, files: Iterable[Wanted], now: datetime) -> dict[str, str]:
+    """Say what keeps files from being put back, by its path below uploads/, and the name it is to be given.
+
+    That is a folder where a file belongs, and what is no folder where one belongs: a link there would lead the write
+    out of uploads/.
+    """
+    found: dict[str, str] = {}
+    for file in files:
+        path = PurePosixPath(file.path)
+        for part in (*reversed(path.parents[:-1]), path):
+            with writing(f"upload {file.path}"):
+                try:
+                    is_folder = stat.S_ISDIR((uploads / part).lstat().st_mode)
+                except FileNotFoundError:
+                    break
+            if is_folder == (part == path):
+                found[str(part)] = _free_name(uploads, part, now)
+                break  # nothing can stand below it
+    return found
+
+
+def _free_name(uploads: Path, part: PurePosixPath, now: datetime) -> str:
+    moment = now
+    while os.path.lexists(uploads / (name := f"{part}{moment.strftime(_ASIDE_FORMAT)}")):
+        moment += timedelta(seconds=1)
+    return name
+
+
+def put_back(repository: Repository, uploads: Path, files: Sequence[Wanted], now: datetime) -> dict[str, str]:
+    """Write files back into uploads/ from their objects, by rename; what else is there stays.
+
+    Returns what stood in the way, and under which name it stands now.
+    """
+    moved = in_the_way(uploads, files, now)
+    for part, aside in moved.items():
+        with writing(f"upload {part}"):
+            (uploads / part).rename(uploads / aside)
+            sync_folder((uploads / part).parent)
     for file in files:
         target = uploads / file.path
         with writing(f"upload {file.path}"):
-            _make_folders(uploads, target.parent)
+            target.parent.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
             staged = target.with_name(f".{file.sha256}.restoring")
             staged.unlink(missing_ok=True)
-            with _opened(repository.objects, file.sha256) as source:
-                _copy(source, staged, _FILE)
-            staged.rename(target)
+            try:
+                with _opened(repository.objects, file.sha256) as source:
+                    _copy(source, staged, _FILE)
+                    made = os.fstat(source)
+                os.utime(staged, ns=(made.st_atime_ns, made.st_mtime_ns))  # no newer than its object: see collect()
+                staged.rename(target)
+            finally:
+                staged.unlink(missing_ok=True)
             sync_folder(target.parent)
-        count += 1
-    return count
-
-
-def _make_folders(root: Path, folder: Path) -> None:
-    for parent in reversed([folder, *folder.parents]):
-        if parent.is_relative_to(root) and parent != root:
-            if parent.is_symlink():
-                parent.unlink()  # a link where a folder belongs would lead the write out of uploads/
-            parent.mkdir(mode=_FOLDER, exist_ok=True)
+    return moved

@@ -31,6 +31,7 @@ _GIVEN_UP_WITHIN_S = 3.0
 _LOOK_S = 0.05
 _ANSWER_BYTES = 64 * 1024
 _NOTHING_CHANGED = "nothing was changed; `./stack logs drill` shows what it said"
+_CUT_SHORT = "nothing was changed, and nothing is known of the snapshot: try again; `./stack logs drill` shows why"
 _NOBODY = "`./stack up` starts the service drill, `./stack restart drill` one that stands still; nothing was changed"
 
 
@@ -78,6 +79,8 @@ def rehearse(settings: Settings, raw: Path, log: Log, progress: Progress) -> Reh
             _publish(settings.scratch / "request.json", {"id": asked, "asked": datetime.now(UTC).isoformat()})
         answer = _answer(settings.scratch, asked, step)
         if answer.get("outcome") != "success":
+            if not answer.get("judged"):
+                raise Unanswered(str(answer.get("error")), _CUT_SHORT)
             refused = Unrehearsed(f"the site does not start on it: {answer.get('error')}", _NOTHING_CHANGED)
             refused.known = {"drill_log": answer.get("log")}
             raise refused

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from . import manifest as manifests
 from .disk import READ_ONLY, link_or_copy, sync_folder, write_synced
-from .errors import BackupError, Busy, Damaged, NoSuchSnapshot, reading, writing
+from .errors import NOT_THE_FILE, BackupError, Busy, Damaged, NoSuchSnapshot, writing
 from .manifest import Manifest
 from .rotation import DAILY, TIERS, TOLERANCE, Snapshot
 
@@ -160,16 +160,10 @@ class Repository:
             raise Damaged(f"manifest {path}: it is of another snapshot, {found.name}", _USE_ANOTHER)
         return found
 
-    def _expect_payload(self, manifest: Manifest, tier: str) -> Path:
+    def _expect_payload(self, manifest: Manifest, tier: str) -> None:
         payload = self.root / tier / manifest.payload
-        with reading(f"snapshot {payload}", _USE_ANOTHER):
-            try:
-                size = payload.stat().st_size
-            except FileNotFoundError as gone:
-                raise Damaged(f"snapshot {payload}: the payload is gone", _USE_ANOTHER) from gone
-        if size != manifest.bytes:
-            raise Damaged(f"snapshot {payload}: {size} bytes where its manifest says {manifest.bytes}", _USE_ANOTHER)
-        return payload
+        if (fault := _fault_of(payload, manifest.bytes)) is not None:
+            raise Damaged(f"snapshot {payload}: {fault}", _USE_ANOTHER)
 
     def all(self) -> list[Stored]:
         """Return every snapshot, newest first by name; who looks without the lock may see one leave."""
@@ -188,7 +182,7 @@ class Repository:
                 seen = copy.path.stat()
                 found.setdefault((seen.st_dev, seen.st_ino), copy.path)
         if not found:
-            raise Damaged(copies[0].problem or f"{stored.name}: no payload", _USE_ANOTHER)
+            raise Damaged(f"snapshot {copies[0].path}: {copies[0].problem}", _USE_ANOTHER)
         return list(found.values())
 
     def copies(self, stored: Stored) -> list[Copy]:
@@ -198,16 +192,12 @@ class Repository:
             raise Damaged(stored.problem or f"{stored.name}: no manifest", _USE_ANOTHER)
         found = []
         for tier in stored.tiers:
-            path, problem, manifest_problem = self.root / tier / made.payload, None, None
-            try:
-                self._expect_payload(made, tier)
-            except BackupError as wrong:
-                problem = wrong.message
+            path, manifest_problem = self.root / tier / made.payload, None
             try:
                 self._read(stored.name, tier)
             except BackupError as wrong:
                 manifest_problem = wrong.message
-            found.append(Copy(tier, path, manifest_problem, problem))
+            found.append(Copy(tier, path, manifest_problem, _fault_of(path, made.bytes)))
         return found
 
     def find(self, given: str) -> Stored:
@@ -336,6 +326,19 @@ class Repository:
                     staged = self._stage_manifest(manifest, tier)
                     staged.rename(self._manifest(manifest.name, tier))
                     sync_folder(self.root / tier)
+
+
+def _fault_of(payload: Path, expected_bytes: int) -> str | None:
+    """Say what is wrong with a payload, as far as can be told without reading it."""
+    try:
+        size = payload.stat().st_size
+    except FileNotFoundError:
+        return "the payload is gone"
+    except OSError as refused:
+        if refused.errno in NOT_THE_FILE:
+            raise
+        return f"cannot be read: {refused.strerror}"
+    return None if size == expected_bytes else f"{size} bytes where its manifest says {expected_bytes}"
 
 
 def _stem(file_name: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import database, disk, exchange, manifest, migration, objects, snapshot
+from .answers import uploads
 from .database import Description
 from .errors import BackupError, ColdNeeded, Damaged, SchemaNewer, SourceUnreadable, Usage
 from .exchange import Exchanged
@@ -35,6 +36,7 @@ class Plan:
     live: Description | None  # None: missing or unreadable
     live_problem: str | None
     put_back: tuple[Wanted, ...]
+    set_aside: Mapping[str, str]  # what stands in their way in uploads/, and the name it is to be given
     uploads_lost: tuple[str, ...]  # named by rows, in uploads/ nor objects/
 
     def as_answer(self) -> dict[str, object]:
@@ -54,6 +56,7 @@ class Plan:
             "live_problem": self.live_problem,
             "cold_because": list(self.cold_because),
             "uploads_put_back": len(self.put_back),
+            "uploads_set_aside": dict(self.set_aside),
             "uploads_lost": list(self.uploads_lost),
         }
 
@@ -64,6 +67,7 @@ class Done:
 
     safety: str | None  # the pinned snapshot of what was replaced
     kept: str | None  # the file in data/ that holds what was replaced
+    uploads_set_aside: Mapping[str, str]  # what stood in the way in uploads/, and its name now
     exchange_s: float  # how long it took until the new database was the live one
 
 
@@ -111,6 +115,7 @@ def plan(work: Work, verified: Verified, *, cold: bool, allow_missing: bool) -> 
         live=live,
         live_problem=problem,
         put_back=put_back,
+        set_aside=objects.in_the_way(work.settings.uploads, put_back, work.now),
         uploads_lost=lost,
     )
 
@@ -167,7 +172,7 @@ def _uploads(work: Work, verified: Verified, *, allow_missing: bool) -> tuple[tu
     unexpected = [path for path in lost if path not in known]
     if unexpected and not allow_missing:
         raise Damaged(
-            f"{verified.source.shown}: {len(unexpected)} uploads that its rows name are neither in uploads/ nor "
+            f"{verified.source.shown}: {uploads(len(unexpected))} that its rows name, neither in uploads/ nor "
             f"whole in objects/: {', '.join(unexpected[:5])}",
             "put those files back, or restore without them by --allow-missing; nothing was changed",
         )
@@ -196,7 +201,7 @@ def carry_out(work: Work, decided: Plan) -> Done:
     else:
         exchange.expect_nobody(live)
         safety = _save_if_whole(work, decided)
-    objects.put_back(work.repository, work.settings.uploads, decided.put_back)
+    moved = objects.put_back(work.repository, work.settings.uploads, decided.put_back, work.now)
     step = work.progress.begin("exchange", raw.stat().st_size)
     if decided.mode == HOT:
         seen = exchange.hot(live, raw, step)
@@ -204,7 +209,7 @@ def carry_out(work: Work, decided: Plan) -> Done:
         seen = exchange.cold(live, raw, work.now, saved=safety is not None)
         if safety is None:
             kept = f"data/{seen.aside}" if seen.aside is not None else None
-    done = Done(safety=safety, kept=kept, exchange_s=round(seen.seconds, 3))
+    done = Done(safety=safety, kept=kept, uploads_set_aside=moved, exchange_s=round(seen.seconds, 3))
     if (difference := _difference(live, seen, decided.verified.described)) is not None:
         raise NotRestored(difference, done)
     return done

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,10 +53,10 @@ class _Digests:
 
 @dataclass(frozen=True)
 class Taken:
-    """A published snapshot, and what the site lacks that it holds."""
+    """A published snapshot, and what it found of the files that rows name."""
 
     made: Manifest
-    gone_from_uploads: tuple[str, ...]  # paths that rows name; a restore puts them back
+    uploads: objects.Collected
 
 
 def take(work: Work, request: Request) -> Taken:
@@ -79,6 +79,7 @@ def take(work: Work, request: Request) -> Taken:
     examined, digests = _examine_and_compress(work, raw, payload, file_name)
     files, refused = objects.wanted(examined.uploads)
     collected = objects.collect(repository, settings.uploads, files)
+    collected = replace(collected, missing=(*collected.missing, *refused))
     made = Manifest(
         name=name,
         created=created,
@@ -97,7 +98,7 @@ def take(work: Work, request: Request) -> Taken:
         schema_sha256=examined.described.schema_sha256,
         rows=examined.described.rows,
         uploads=collected.held,
-        missing=(*collected.missing, *refused),
+        missing=collected.missing,
         checks={**examined.checks, "unpacked": "equal"},
         tools=_tools(settings),
         duration_s=round(work.elapsed() - began, 3),
@@ -107,7 +108,7 @@ def take(work: Work, request: Request) -> Taken:
     if request.keep_raw is not None:  # last: what was kept by a restore before stays until this one has its snapshot
         disk.keep(raw, request.keep_raw)
     raw.unlink()
-    return Taken(made, collected.gone)
+    return Taken(made, collected)
 
 
 def _examine_and_compress(work: Work, raw: Path, payload: Path, file_name: str) -> tuple[_Examined, _Digests]:

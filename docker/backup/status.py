@@ -7,15 +7,14 @@ import fcntl
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from . import errors, health
+from . import errors, health, notices
 from .disk import sync_folder, write_synced
 from .errors import BackupError, writing
 from .logs import Log
@@ -26,6 +25,7 @@ from .settings import Settings
 SCHEMA = 1
 _INCIDENTS_KEPT = 20
 _DRILLS_KEPT = 20
+_ASIDE_FORMAT = ".damaged_%Y%m%d_%H%M%S"
 _FILE_MODE = 0o644  # the site and the host read it, none of it is secret
 
 Incident = tuple[str, str]  # its kind, and what happened
@@ -41,21 +41,29 @@ class News:
     verified: Mapping[str, Any] | None = None  # of a verification of everything
     last_restore: Mapping[str, Any] | None = None
     checked: Iterable[str] = ()  # the snapshots of which every byte was read
+    uploads: Mapping[str, Any] | None = None  # which of them are not there as they were sent
     loss_told: bool = False  # whoever asked for a snapshot learns that all before it are gone
 
 
 NOTHING = News()
 
 
-def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
-    """Write the present state; keep what was known, and add what is new."""
+def publish(settings: Settings, now: datetime, news: News = NOTHING) -> list[str]:
+    """Write the present state; keep what was known, and add what is new.
+
+    Returns what is wrong with what was known: a file that cannot be read is set aside, and a new one begun.
+    """
+    told = []
     repository = Repository(settings.backups)
     path = settings.status / health.STATUS_FILE
     with writing(f"status folder {settings.status}"), _alone(settings.status):
-        before = health.read_status(settings.status)
+        before, problem = health.look_at_status(settings.status)
         incidents = list(before.get("incidents") or [])
+        if problem is not None:
+            told.append(_set_aside(path, problem, now))
+            incidents = _with(incidents, now, "status-lost", told[0])
         lost = None if news.loss_told else before.get("lost_history")
-        if (newest := health.history_lost(before, repository)) is not None:
+        if (newest := health.history_lost(before, repository, settings, now)) is not None:
             lost = {"at": now.isoformat(timespec="seconds"), "newest": newest}
             incidents = _with(incidents, now, "history-lost", health.told_of_loss(newest))
         for kind, message in news.incidents:
@@ -64,8 +72,8 @@ def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
         if news.drill is not None:
             drills = [*drills, news.drill][-_DRILLS_KEPT:]
         run, drill = news.last_run or before.get("last_run"), news.drill or before.get("drill")
-        gone = health.lost_before({"lost_history": lost})
-        reasons = health.reasons(settings, now, last_run=run, drill=drill, lost=gone)
+        reasons = health.reasons(settings, now, last_run=run, drill=drill, lost=health.lost_before(lost))
+        uploads = news.uploads or before.get("uploads")
         content = {
             "schema": SCHEMA,
             "updated": now.isoformat(timespec="seconds"),
@@ -76,6 +84,8 @@ def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
             "last_run": run,
             "last_restore": news.last_restore or before.get("last_restore"),
             "lost_history": lost,
+            "uploads": uploads,
+            "warnings": [*([notices.of_loss(lost)] if lost else []), *((uploads or {}).get("warnings") or [])],
             "incidents": incidents,
             "drill": drill,
             "drills": drills,
@@ -86,21 +96,41 @@ def publish(settings: Settings, now: datetime, news: News = NOTHING) -> None:
         write_synced(staged, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(), _FILE_MODE)
         staged.rename(path)
         sync_folder(settings.status)
+    return told
 
 
-def try_to_publish(settings: Settings, now: datetime, log: Log, news: News = NOTHING) -> None:
-    """Publish; where that fails, what was done stays done, and it is told to the log and to whoever asked for it."""
+def _set_aside(path: Path, problem: str, now: datetime) -> str:
+    moment = now
+    while os.path.lexists(aside := path.with_name(f"{path.name}{moment.strftime(_ASIDE_FORMAT)}")):
+        moment += timedelta(seconds=1)
+    path.rename(aside)
+    return f"what was known of the backups could not be read ({path}: {problem}) and begins anew; it is now {aside}"
+
+
+def try_to_publish(settings: Settings, now: datetime, log: Log, news: News = NOTHING) -> list[str]:
+    """Publish; where that fails, what was done stays done. Returns what whoever asked is to be warned of."""
     try:
-        publish(settings, now, news)
+        told = publish(settings, now, news)
     except (BackupError, OSError) as refused:
-        told = errors.as_told(refused)
-        log.event("status-failed", level="error", error=told.message)
-        print(f"warning: the state could not be published: {told}\nhint: {told.hint}", file=sys.stderr)
+        failed = errors.as_told(refused)
+        log.event("status-failed", level="error", error=failed.message)
+        return [f"the state could not be published: {failed}; {failed.hint}"]
+    for warning in told:
+        log.event("status-lost", level="error", error=warning)
+    return told
+
+
+def publish_failure(settings: Settings, now: datetime, log: Log, news: News, failed: Exception) -> None:
+    """Publish a failure; what is to be warned of goes with the error."""
+    warned = try_to_publish(settings, now, log, news)
+    if isinstance(failed, BackupError):
+        failed.known["warnings"] = warned
 
 
 def notice_loss(settings: Settings, now: datetime, log: Log) -> None:
     """Publish that every snapshot is gone, before a new one stands there and hides it."""
-    if health.history_lost(health.read_status(settings.status), Repository(settings.backups)) is not None:
+    before, repository = health.read_status(settings.status), Repository(settings.backups)
+    if health.history_lost(before, repository, settings, now) is not None:
         try_to_publish(settings, now, log)
 
 

@@ -1,7 +1,7 @@
 """Read every byte of what is stored, write down what is found, and mend what another tier holds whole."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,19 @@ _HINT = "another tier may hold it whole"
 
 @dataclass(frozen=True)
 class Finding:
-    """One snapshot or upload, and what is wrong with it."""
+    """One file of a snapshot or upload, what is wrong with it, and what was done about it."""
 
-    name: str
-    reason: str
+    name: str  # of the snapshot, or of the upload
+    fault: str
+    path: Path | None = None  # None where the fault is of no single file
     tier: str | None = None  # the one that holds it; None where it is not one tier's
+    done: str | None = None
+    mended: bool = False  # it was made whole again
+
+    @property
+    def reason(self) -> str:
+        """Put it into words."""
+        return _told([self])
 
 
 @dataclass(frozen=True)
@@ -32,28 +40,36 @@ class Verification:
     findings: tuple[Finding, ...]
     bytes_read: int
 
+    @property
+    def all_mended(self) -> bool:
+        """Whether what was found is whole again."""
+        return all(found.mended for found in self.findings)
+
     def by_name(self) -> list[dict[str, Any]]:
         """Give each snapshot or upload once; what is the same in several tiers is said once, of all of them."""
-        told: dict[str, dict[str, list[Finding]]] = {}
+        told: dict[str, dict[tuple[object, ...], list[Finding]]] = {}
         for found in self.findings:
-            alike = found.reason if found.tier is None else found.reason.replace(f"/{found.tier}/", "//")
+            alike = found.fault, found.done, found.path and found.path.name
             told.setdefault(found.name, {}).setdefault(alike, []).append(found)
         return [
             {
                 "name": name,
                 "tiers": list(dict.fromkeys(found.tier for same in alike.values() for found in same if found.tier)),
-                "reason": "; ".join(_said_once(same) for same in alike.values()),
+                "reason": "; ".join(_told(same) for same in alike.values()),
             }
             for name, alike in told.items()
         ]
 
 
-def _said_once(same: list[Finding]) -> str:
-    first, *others = same
-    if not others:
-        return first.reason
-    tiers = ",".join(str(found.tier) for found in same)
-    return first.reason.replace(f"/{first.tier}/", f"/{{{tiers}}}/")
+def _told(same: Sequence[Finding]) -> str:
+    """Put one fault of the same file in several tiers into words."""
+    first = same[0]
+    path = first.path
+    if path is not None and len(same) > 1:
+        tiers = ",".join(str(found.tier) for found in same)
+        path = path.parent.with_name(f"{{{tiers}}}") / path.name
+    fault = first.fault if path is None else f"{path}: {first.fault}"
+    return fault if first.done is None else f"{fault}; {first.done}"
 
 
 def verify(work: Work, names: list[str]) -> Verification:
@@ -82,11 +98,13 @@ def verify(work: Work, names: list[str]) -> Verification:
         read += upload.bytes
         step.advance(upload.bytes)
         if reason is not None:
+            done = None
             if (path := repository.objects / sha256).is_file():
                 objects.set_aside(path)
-                reason += ", and set aside"
-            findings.append(Finding(f"upload {upload.path}", reason))
-            work.log.event("verified", level="error", upload=upload.path, reason=reason)
+                done = "it was set aside"
+            finding = Finding(f"upload {upload.path}", reason, done=done)
+            findings.append(finding)
+            work.log.event("verified", level="error", upload=upload.path, reason=finding.reason)
     return Verification(tuple(findings), read)
 
 
@@ -108,8 +126,7 @@ class _Reading:
                     self._known[key] = self._read(path, made)
             except Damaged as damaged:
                 self._known[key] = damaged.message.removeprefix(f"{path.name}: ")
-        fault = self._known[key]
-        return fault and f"{path}: {fault}"
+        return self._known[key]
 
     def _read(self, path: Path, made: Manifest) -> str | None:
         digest = compress.sha256_of(path)
@@ -126,20 +143,21 @@ def _of_snapshot(work: Work, stored: Stored, found: _Reading) -> Iterator[Findin
     """Judge what each tier holds by itself; what is damaged in one is replaced by what is whole in another."""
     made = stored.manifest
     if made is None:
-        yield Finding(stored.name, stored.problem or f"{stored.name}: no manifest")
+        yield Finding(stored.name, stored.problem or "it has no manifest")
         return
     copies = work.repository.copies(stored)
     faults = {copy.tier: copy.problem or found.fault_of(copy.path, made) for copy in copies}
     whole = next((copy.path for copy in copies if faults[copy.tier] is None), None)
     for copy in copies:
         if (fault := faults[copy.tier]) is not None:
-            reason = fault if whole is None else f"{fault}; {_mended(work, copy, whole)}"
-            yield Finding(stored.name, reason, copy.tier)
+            done = None if whole is None else _mended(work, copy, whole)
+            yield Finding(stored.name, fault, copy.path, copy.tier, done, mended=whole is not None)
     told = [(copy.tier, copy.manifest_problem) for copy in copies if copy.manifest_problem is not None]
     if told or made.verified != (whole is not None):
         work.repository.rewrite(replace(made, verified=whole is not None))
     for tier, problem in told:
-        yield Finding(stored.name, f"{problem}; written anew from what another tier holds", tier)
+        done = "written anew from what another tier holds"
+        yield Finding(stored.name, problem, tier=tier, done=done, mended=True)
 
 
 def _mended(work: Work, damaged: Copy, whole: Path) -> str:

@@ -18,22 +18,6 @@ def now(compose: Compose, ui: Ui, *, pin: bool, accept_shrink: bool) -> int:
     code, document = _step(compose, ui, "Take a snapshot and verify it", ["now", *flags])
     if code == Exit.OK:
         ui.say(f"{document['name']}, {words.size(document['bytes'])}, verified: {words.rows(document['rows'])}")
-        if missing := document["missing"]:
-            ui.say(f"[red]{len(missing)} uploads that its rows name are nowhere:[/] {escape(', '.join(missing[:5]))}")
-        if gone := document["gone_from_uploads"]:
-            ui.say(
-                f"[red]{len(gone)} uploads that its rows name are gone from uploads/:[/] "
-                f"{escape(', '.join(gone[:5]))}. They are whole in the backups: "
-                f"./stack restore {document['name']} puts them back"
-            )
-        if lost := document["lost_history"]:
-            ui.say(
-                "[red]Warning: every snapshot before this one is gone from the backups folder.[/] The newest that was "
-                f"known is {escape(lost['newest'])}, missed since {words.moment(lost['at'])}. If nobody meant that: "
-                "find what emptied the folder, and put back what another disk holds of it"
-            )
-        if suspended := document["rotation"]["suspended"]:
-            ui.say(f"[red]Nothing is dropped:[/] {escape(suspended)}. If that is meant: backup now --accept-shrink")
     ui.emit(document)
     return code
 
@@ -87,7 +71,7 @@ def drill(compose: Compose, ui: Ui, name: str | None) -> int:
     if code == Exit.OK:
         ui.say(
             f"{document['name']} can be restored: {words.rows(document['rows'])}; "
-            f"{document['uploads_checked']} uploads are whole"
+            f"uploads found whole: {document['uploads_checked']}"
         )
         ui.say(f"The site started on it in {document['boot_s']:.1f} s; the drill took {document['duration_s']:.1f} s")
     ui.emit(document)
@@ -108,6 +92,7 @@ def _step(compose: Compose, ui: Ui, what: str, args: Sequence[str]) -> tuple[int
     with ui.step(what) as step:
         code, document = keeper.call(compose, args, step)
         step.well = code == Exit.OK
+    ui.warn_of(document)
     return code, document
 
 

@@ -1,24 +1,20 @@
 """up, down, restart, status, logs, shell: the life of one stack on this host."""
 
 import errno
-import json
 import os
 import socket
 import time
 from dataclasses import asdict
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from ops import claims, health, release, roots, running, site, words
+from ops import claims, health, keeper, published, release, roots, running, site
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
+from ops.published import BAD, GOOD
 from ops.settings import Settings
 from ops.ui import Ui
-
-GOOD = "green"
-BAD = "red"
 
 
 def up(compose: Compose, built: release.Release, ui: Ui) -> None:
@@ -43,7 +39,7 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
         site.forget_stop(settings)
         with ui.step("Wait until the site and its backups are well"):
             health.wait_until_site_well(compose)
-            _make_good(compose)
+            _make_good(compose, ui)
             health.wait_until_well(compose)
     took = time.monotonic() - begun
     ui.say(f"The site answers on [bold]{settings.url}[/] after {took:.1f} s.")
@@ -78,11 +74,7 @@ def status(compose: Compose, ui: Ui) -> int:
     claims.check_project(compose)
     states = health.states(compose)
     answer = health.site_health(compose.settings.url)
-    closed = None
-    try:
-        keeper = _keeper(compose)
-    except PermissionError as refused:
-        keeper, closed = {}, f"{refused.filename}: {refused.strerror}"
+    known, closed = published.read(compose)
     well = answer == "healthy" and all(_well(state) for state in states) and closed is None
     table = Table("service", "state", "health", "restarts", "since", box=None, pad_edge=False)
     for state in states:
@@ -96,7 +88,7 @@ def status(compose: Compose, ui: Ui) -> int:
     next_step = health.NEXT_STEP.get(answer) or _start_what_is_down(states)
     if next_step:
         ui.say(f"do        {next_step}")
-    ui.say(*(_tell_of_backups(keeper) if closed is None else [_tell_of_closed(closed)]))
+    ui.say(*(published.tell(known) if closed is None else [published.tell_of_closed(closed)]))
     ui.emit(
         {
             "project": compose.settings.project,
@@ -105,29 +97,11 @@ def status(compose: Compose, ui: Ui) -> int:
             "site": answer,
             "next_step": next_step,
             "services": [asdict(state) for state in states],
-            "backup": keeper,
+            "backup": known,
             "backup_unknown": closed,
         }
     )
     return Exit.OK if well else Exit.FAILED
-
-
-def _tell_of_backups(keeper: dict[str, Any]) -> list[str]:
-    """Say which snapshot is the newest, how the last drill went and what makes the backups ill."""
-    newest = keeper.get("newest")
-    told = [f"snapshot  {newest['name']}, {words.age(newest['created'])} old" if newest else "snapshot  none known"]
-    if drill := keeper.get("drill"):
-        passed = f"[{GOOD}]passed[/]" if drill.get("outcome") == "success" else f"[{BAD}]failed[/]"
-        why = f": {escape(str(drill['error']))}" if drill.get("error") else ""
-        told.append(f"drill     {passed} {words.age(drill['at'])} ago with {drill.get('name')}{why}")
-    return [*told, *(f"backups   [{BAD}]{escape(reason)}[/]" for reason in keeper.get("reasons", []))]
-
-
-def _tell_of_closed(closed: str) -> str:
-    return (
-        f"backups   [{BAD}]nobody knows, their state cannot be read: {escape(closed)}[/]; "
-        "./stack up gives the folders back to 1001"
-    )
 
 
 def logs(compose: Compose, service: str | None, *, follow: bool, tail: int) -> None:
@@ -176,15 +150,17 @@ def _remount(compose: Compose) -> None:
         compose.run("up", "--detach", "--no-build", "--no-deps", "--force-recreate", *stale)
 
 
-def _make_good(compose: Compose) -> None:
+def _make_good(compose: Compose, ui: Ui) -> None:
     """Try again what failed last, snapshot or drill: what was in its way may be what this start has mended."""
-    try:
-        published = _keeper(compose)
-    except PermissionError:
-        return  # nobody knows what failed last
+    state, closed = published.read(compose)
+    if closed is not None:
+        ui.warn(f"warning: nobody knows whether the last snapshot failed: {closed}")
     for record, verb in (("last_run", "now"), ("drill", "drill")):
-        if (published.get(record) or {}).get("outcome") == "failure":
-            run(["docker", "exec", compose.container("backup"), "python3", "-m", "backup", verb], check=False)
+        if (state.get(record) or {}).get("outcome") == "failure":
+            code, document = keeper.call(compose, [verb])
+            ui.warn_of(document)
+            if code == Exit.OK:
+                ui.say(f"The last `{verb}` of the backups had failed; tried again, it went well: {document['name']}")
 
 
 def _known(service: str) -> str:
@@ -198,23 +174,6 @@ def _known(service: str) -> str:
 def _require_containers(compose: Compose) -> None:
     if all(state.status == "missing" for state in health.states(compose)):
         raise StackError(f"project {compose.settings.project} is not running", "./stack up starts it")
-
-
-def _keeper(compose: Compose) -> dict[str, Any]:
-    """Return what the keeper of the snapshots last published, or nothing where it has not published yet.
-
-    Raises PermissionError where the folder is closed to the keeper, or, while that does not run, to us.
-    """
-    argv = ["docker", "exec", compose.container("backup"), "cat", "/srv/status/backup.json"]
-    done = run(argv, check=False)
-    path = compose.settings.root / "status" / "backup.json"
-    if os.strerror(errno.EACCES) in done.stderr and done.stderr.startswith("cat: "):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    try:
-        document: dict[str, Any] = json.loads(done.stdout or path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return document
 
 
 def _check_port(compose: Compose) -> None:

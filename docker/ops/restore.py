@@ -77,6 +77,7 @@ def _ask(compose: Compose, ui: Ui, what: str, source: Source, *flags: str) -> An
     with ui.step(what) as step:
         code, document = keeper.call(compose, ["restore", *source.args, *flags], step, source)
         step.well = code in (Exit.OK, Exit.COLD_NEEDED)
+    ui.warn_of(document)
     return code, document
 
 

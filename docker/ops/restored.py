@@ -89,6 +89,9 @@ def _notes(document: Document) -> list[str]:
         told.append(f"Its schema was brought from version {moved['from']} to {moved['to']} by the site's own image.")
     if document.get("uploads_put_back"):
         told.append(f"Missing uploads, put back: {document['uploads_put_back']}")
+    aside = "to be moved aside" if document.get("outcome") == "planned" else "so moved aside"
+    for was, now in (document.get("uploads_set_aside") or {}).items():
+        told.append(f"[red]In the way of an upload, {aside}:[/] uploads/{escape(was)} to uploads/{escape(now)}")
     if missing := document.get("uploads_lost"):
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         told.append(f"[red]Uploads that its rows name and that are nowhere:[/] {escape(', '.join(missing[:5]))}{more}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from ops.errors import Exit, StackError
 
 _KEPT = re.compile(r"(.+\.db)\.(backup|damaged_\d{8}_\d{6}[^-]*)")  # what a restore puts beside the database
-_UNFINISHED = ("-wal", "-journal")  # hold what the file itself lacks
 NAME = re.compile(r"balades_\d{8}_\d{6}(\.db\.(zst|gz))?")
 
 
@@ -50,11 +49,25 @@ def _expect_whole(path: Path, live: Path) -> None:
             "./stack backup now takes a snapshot of it; ./stack backup list shows what can be restored",
             Exit.USAGE,
         )
-    for ending in _UNFINISHED:
-        beside = f"{path}{ending}"
-        if os.path.isfile(beside) and os.stat(beside).st_size:  # noqa: PTH113, PTH116  # as above
-            raise StackError(
-                f"{path} is not the whole database: {beside} holds rows that would be missing",
-                f'make one file of it: sqlite3 {shlex.quote(str(path))} "PRAGMA wal_checkpoint(TRUNCATE)"',
-                Exit.USAGE,
-            )
+    quoted = shlex.quote(str(path))
+    if _first_byte(wal := f"{path}-wal"):
+        raise StackError(
+            f"{path} is not the whole database: {wal} holds rows that would be missing",
+            f'make one file of it: sqlite3 {quoted} "PRAGMA wal_checkpoint(TRUNCATE)"',
+            Exit.USAGE,
+        )
+    # SQLite itself asks for no more: a journal that begins with a zero was kept for the next write and says nothing.
+    if _first_byte(journal := f"{path}-journal") not in (b"", b"\0"):
+        raise StackError(
+            f"{path} is in the middle of a write: {journal} holds what undoes it",
+            f'open it once, which undoes that write: sqlite3 {quoted} "PRAGMA quick_check"',
+            Exit.USAGE,
+        )
+
+
+def _first_byte(path: str) -> bytes:
+    """Return the first byte of a file; none where it is empty or there is none."""
+    if not os.path.isfile(path):  # noqa: PTH113  # as above
+        return b""
+    with open(path, "rb") as file:  # noqa: PTH123  # as above
+        return file.read(1)

@@ -65,6 +65,11 @@ class Ui:
         """Say on stderr what a person must know although the verb goes on."""
         self.err.print(f"[yellow]{escape(text)}[/]")
 
+    def warn_of(self, document: dict[str, Any]) -> None:
+        """Say what the keeper's answer warns of; it is well-worded there, and stands in the JSON too."""
+        for warning in document.get("warnings") or ():
+            self.warn(f"warning: {warning}")
+
     def relay(self, words: str, code: int) -> None:
         """Pass an error on that another command has put into words."""
         sys.stderr.write(words)

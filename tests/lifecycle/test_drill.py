@@ -14,7 +14,7 @@ from fixtures import drills
 from fixtures.contract import Contract
 from fixtures.drills import answer_of, backups_status, drill, held_drill, left_in_scratch, small_scratch
 from fixtures.engine_facts import container
-from fixtures.evidence import Door
+from fixtures.evidence import Completed, Door
 from fixtures.keeper import source_of
 from fixtures.load import readers
 from fixtures.releases import with_start
@@ -135,6 +135,11 @@ def test_site_that_never_answers_is_given_up(drilled: Stack, contract: Contract)
     assert drill(drilled)["outcome"] == "success"
 
 
+def judged(stack: Stack, done: Completed) -> tuple[bool, bool]:
+    """Whether a failed drill is recorded as a verdict on the snapshot, and whether its words are one."""
+    return bool(backups_status(stack)["drill"]["judged"]), "does not start on it" in answer_of(done)["error"]
+
+
 @pytest.mark.control("HLT-05")
 def test_stopped_in_the_middle_it_ends_at_once(drilled: Stack, contract: Contract) -> None:
     """Told to stop while the site hangs, the service ends cleanly in time, and whoever asked is told at once."""
@@ -149,17 +154,32 @@ def test_stopped_in_the_middle_it_ends_at_once(drilled: Stack, contract: Contrac
     assert (service.facts.exit_code, service.events()[-1]["event"]) == (0, "stopped")
     assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert "was stopped in the middle of it" in answer_of(done)["error"]
+    assert judged(drilled, done) == (False, False)
     drilled.up()
     assert drill(drilled)["outcome"] == "success"
 
 
+@pytest.mark.control("HLT-05")
+def test_restarted_in_the_middle_it_judges_nothing(drilled: Stack, contract: Contract) -> None:
+    """Restarted while the site hangs, the service ends that drill as one that says nothing of the snapshot."""
+    with held_drill(drilled) as ending:
+        container(drilled.service("drill").container).restart()
+        done = ending.result()
+
+    assert done.code == contract.exit_codes.unrehearsed, done.told()
+    assert judged(drilled, done) == (False, False)
+    assert drill(drilled)["outcome"] == "success"
+
+
 @pytest.mark.promise("a killed drill leaves nothing that hurts the next one")
-def test_killed_service_answers_for_its_former_life(drilled: Stack, contract: Contract) -> None:
+@pytest.mark.parametrize("victim", ["its program", "pid 1"])
+def test_killed_service_answers_for_its_former_life(drilled: Stack, contract: Contract, victim: str) -> None:
     """Killed in the middle of a drill, the service comes back, says that this one failed, and does the next."""
     service = drilled.service("drill")
     restarts = service.facts.restarts
+    program = service.main_process()
     with held_drill(drilled) as ending:
-        service.signal("KILL", service.main_process().pid)
+        service.signal("KILL", program.pid if victim == "its program" else service.facts.pid)
         begun = clock()
         done = ending.result()
         took = clock() - begun
@@ -167,6 +187,7 @@ def test_killed_service_answers_for_its_former_life(drilled: Stack, contract: Co
     assert took <= contract.drill.number("told_within_s")
     assert done.code == contract.exit_codes.unrehearsed, done.told()
     assert "ended in the middle of it" in answer_of(done)["error"]
+    assert judged(drilled, done) == (False, False)
     assert service.facts.restarts == restarts + 1
     assert left_in_scratch(drilled) == []
     assert drill(drilled)["outcome"] == "success"

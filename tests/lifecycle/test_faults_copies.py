@@ -47,7 +47,8 @@ def test_verify_mends_what_another_tier_holds_whole(bench: Bench, contract: Cont
     path = apart(bench, name)
     harm(bench, how, path)
 
-    found = bench.backup("verify", "--json", expect=contract.exit_codes.damaged).json()["damaged"]
+    answer = bench.backup("verify", "--json", expect=contract.exit_codes.damaged).json()
+    found = answer["damaged"]
     again = bench.backup("verify", "--json").json()
     bench.sqlite(LIVE, NEW_ROW)
     bench.backup("now")
@@ -55,6 +56,7 @@ def test_verify_mends_what_another_tier_holds_whole(bench: Bench, contract: Cont
 
     assert [(one["name"], path in one["reason"], reason in one["reason"]) for one in found] == [(name, True, True)]
     assert "replaced by weekly/" in found[0]["reason"]
+    assert answer["hint"].startswith("all of it was mended")
     assert again["damaged"] == []
     assert [one["manifest"]["verified"] for one in shelf.snapshots] == [True] * len(shelf.snapshots)
     assert (shelf.faults(), name in shelf.names("daily")) == ([], True)

@@ -127,5 +127,6 @@ def test_what_was_done_stays_done_without_a_status_folder(bench: Bench, command:
     done = bench.backup(*command, "--json")
 
     assert done.json()["outcome"] == outcome
-    assert "warning: the state could not be published: status folder /srv/status: Permission denied" in done.stderr
-    assert "must belong to 1001:1001" in done.stderr
+    (warning,) = done.json()["warnings"]
+    assert warning.startswith("the state could not be published: status folder /srv/status: Permission denied")
+    assert "must belong to 1001:1001" in warning

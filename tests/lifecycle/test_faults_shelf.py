@@ -4,7 +4,7 @@ import pytest
 
 from fixtures.contract import Contract
 from fixtures.services import CONTRACT
-from fixtures.snapshots import canonical, refused_and_unharmed, send_picture, shelf_of
+from fixtures.snapshots import MINIATURE, canonical, refused_and_unharmed, send_picture, shelf_of
 from fixtures.stack import Stack
 from fixtures.wrong_ways import lend_bench
 
@@ -74,6 +74,32 @@ def test_lost_uploads_are_put_back_by_a_hot_restore(module_stack: Stack) -> None
     assert (report["mode"], report["uploads_put_back"]) == ("hot", len(promised["uploads"]))
     assert canonical(module_stack) == promised
     assert module_stack.client.get(f"/uploads/{picture}").ok
+
+
+@pytest.mark.control("RST-01")
+@pytest.mark.parametrize(
+    ("harm", "blocked", "kept"),
+    [("rm {0}; mkdir {0}; echo mine > {0}/kept", "{0}", "/kept"), ("mv images gone; echo mine > images", "images", "")],
+    ids=["a folder where the file belongs", "a file where its folder belongs"],
+)
+def test_what_stands_in_the_way_of_an_upload_is_moved_aside(
+    module_stack: Stack, harm: str, blocked: str, kept: str
+) -> None:
+    """What stands where an upload belongs is told by the plan, moved aside whole, and the upload is back."""
+    picture = send_picture(module_stack)
+    name, blocked = module_stack.take_snapshot(), blocked.format(picture)
+    module_stack.as_root("sh", "-euc", f"cd /srv/uploads; {harm.format(picture)}")
+
+    planned = module_stack.run("restore", name, "--dry-run").stdout
+    report = module_stack.restore(name)
+
+    (aside,) = report["uploads_set_aside"].values()
+    found = module_stack.as_root("sh", "-euc", f"cd /srv/uploads; cat {aside}{kept}; ls -A images").stdout
+    module_stack.as_root("sh", "-euc", "cd /srv/uploads; rm -rf gone *.set-aside_* */*.set-aside_*")
+    assert f"In the way of an upload, to be moved aside: uploads/{blocked} to uploads/{blocked}.set-aside_" in planned
+    assert (list(report["uploads_set_aside"]), report["outcome"]) == ([blocked], "restored")
+    assert (found.startswith("mine\n"), ".restoring" in found) == (True, False)
+    assert module_stack.client.get(f"/uploads/{picture}").content == MINIATURE
 
 
 @pytest.mark.control("BAK-05")

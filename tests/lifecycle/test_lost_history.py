@@ -7,6 +7,7 @@ import pytest
 
 from fixtures.contract import Contract
 from fixtures.keeper import Keeper
+from fixtures.services import CONTRACT
 
 EMPTIED = "rm -rf /srv/backups/* /srv/backups/.[a-z]*"
 
@@ -29,7 +30,7 @@ def test_emptied_backups_are_unhealthy_until_the_next_snapshot(keeper: Keeper, c
     keeper.backup("now", "--scheduled")
 
     assert unnoticed == noticed == f"unhealthy: {status['reasons'][0]}\n"
-    assert ("every snapshot is gone" in noticed, name in noticed) == (True, True)
+    assert ("every snapshot up to" in noticed, name in noticed) == (True, True)
     assert status["healthy"] is False
     assert keeper.backup("health").stdout == "healthy\n"
 
@@ -51,19 +52,60 @@ def test_lost_history_is_one_incident_and_told_to_whoever_asks(keeper: Keeper, f
 
 
 @pytest.mark.control("BAK-08")
-def test_closed_or_damaged_backups_are_no_lost_history(keeper: Keeper, contract: Contract) -> None:
+@pytest.mark.parametrize(
+    ("harm", "verb", "code", "kind"),
+    [
+        ("chmod 0 /srv/backups", "now", CONTRACT.exit_codes.failed, "snapshot-failed"),
+        ("rm /srv/backups/*/*.db.zst", "verify", CONTRACT.exit_codes.damaged, "damaged"),
+    ],
+    ids=["closed", "damaged"],
+)
+def test_closed_or_damaged_backups_are_no_lost_history(
+    keeper: Keeper, harm: str, verb: str, code: int, kind: str
+) -> None:
     """Backups that cannot be looked into, or are damaged each, are told as that and not as lost."""
-    name = keeper.backup("now", "--json").json()["name"]
-    keeper.shell("chmod 0 /srv/backups")
-    keeper.backup("now", expect=contract.exit_codes.failed)
-    keeper.shell("chmod 700 /srv/backups; rm /srv/backups/*/*.db.zst")
-    keeper.backup("verify", expect=contract.exit_codes.damaged)
+    keeper.backup("now")
+    keeper.shell(harm)
+    keeper.backup(verb, expect=code)
 
     status = published(keeper)
-    assert [one["kind"] for one in status["incidents"]] == ["snapshot-failed", "damaged"]
-    assert status["lost_history"] is None
-    assert name in keeper.backup("health", expect=contract.exit_codes.failed).stdout
-    assert "every snapshot is gone" not in " ".join(status["reasons"])
+    assert [one["kind"] for one in status["incidents"]] == [kind]
+    assert (status["lost_history"], status["healthy"]) == (None, False)
+    assert "every snapshot up to" not in " ".join(status["reasons"])
+
+
+CLOSED, OPEN = "chmod 0 /srv/status", "chmod 700 /srv/status"
+
+
+@pytest.mark.control("BAK-08")
+def test_loss_while_nothing_could_be_published_is_told_later(keeper: Keeper) -> None:
+    """Backups emptied while status/ was closed are told once it is open, although a new snapshot stands there."""
+    name = keeper.backup("now", "--json").json()["name"]
+    keeper.shell(f"{CLOSED}; {EMPTIED}")
+    keeper.backup("now", "--at", "2099-01-01T00:00:00Z")
+    keeper.shell(OPEN)
+
+    keeper.backup("rotate", "--at", "2099-01-01T00:00:01Z")
+    told = [keeper.backup("now", "--json", "--at", "2099-01-01T00:00:02Z").json()["lost_history"] for _ in range(2)]
+
+    (incident,) = published(keeper)["incidents"]
+    assert (incident["kind"], name in incident["message"]) == ("history-lost", True)
+    assert (told[0]["newest"], told[1]) == (name, None)
+
+
+@pytest.mark.control("BAK-08")
+def test_snapshot_that_rotation_dropped_is_no_loss(keeper: Keeper) -> None:
+    """Snapshots that rotation dropped while status/ was closed are no lost history when it is open again."""
+    name = keeper.backup("now", "--json").json()["name"]
+    keeper.shell(CLOSED)
+    for _ in range(CONTRACT.backup.whole("keep_last")):
+        keeper.backup("now")
+    keeper.shell(OPEN)
+    assert name not in keeper.look().names("daily"), "rotation must have dropped it"
+
+    keeper.backup("rotate")
+
+    assert (published(keeper)["lost_history"], published(keeper)["incidents"]) == (None, [])
 
 
 @pytest.mark.control("BAK-08")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from fixtures.evidence import Door
 from fixtures.keeper import Keeper, lend, source_of
 from fixtures.load import writers
 from fixtures.services import CONTRACT
-from fixtures.snapshots import send_picture, shelf_of
+from fixtures.snapshots import MINIATURE, send_picture, shelf_of
 from fixtures.stack import Stack
 
 TIERS = ("daily", "weekly", "monthly")
@@ -241,15 +242,47 @@ def test_upload_gone_from_the_site_is_told_and_comes_back(module_stack: Stack) -
     module_stack.as_root("rm", f"/srv/uploads/{path}")
 
     told = module_stack.run("backup", "now", "--json").json()
-    words = " ".join(module_stack.run("backup", "now").stdout.split())
-    kinds = [one["kind"] for one in backups_status(module_stack)["incidents"]]
+    words = module_stack.run("backup", "now").stderr
+    known = backups_status(module_stack)
+    lacking = module_stack.run("status").stdout
+    module_stack.restore(told["name"])
+    healed = module_stack.run("status").stdout, module_stack.run("backup", "now", "--json").json()
+
+    assert (told["gone_from_uploads"], told["missing"], told["uploads"]) == ([path], [], 1)
+    (warning,) = told["warnings"]
+    assert (warning.startswith("1 upload is gone from uploads/ "), path in warning) == (True, True)
+    assert "`./stack restore latest` puts back" in warning
+    assert (f"warning: {warning}\n" in words, warning in lacking, warning in healed[0]) == (True, True, False)
+    assert [one["kind"] for one in known["incidents"]].count("uploads-gone") == 1
+    assert (healed[1]["gone_from_uploads"], healed[1]["missing"], healed[1]["warnings"]) == ([], [], [])
+    assert module_stack.client.get(f"/uploads/{path}").content == MINIATURE
+
+
+@pytest.mark.control("BAK-06")
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [
+        ("truncate --size=10", "differing_uploads"),
+        ("sh -c 'printf X | dd of=$0 conv=notrunc seek=20 bs=1'", "differing_uploads"),
+        ("chmod 0", "closed_uploads"),
+    ],
+    ids=["truncated", "overwritten", "closed"],
+)
+def test_upload_that_is_not_as_sent_is_told(module_stack: Stack, harm: str, kind: str) -> None:
+    """An upload that was cut, written over or closed is told by the next snapshot as that; a restore puts it back."""
+    path = send_picture(module_stack)
+    module_stack.take_snapshot()
+    module_stack.as_root(*shlex.split(harm), f"/srv/uploads/{path}")
+
+    told = module_stack.run("backup", "now", "--json").json()
     module_stack.restore(told["name"])
     healed = module_stack.run("backup", "now", "--json").json()
 
-    assert (told["gone_from_uploads"], told["missing"], told["uploads"]) == ([path], [], 1)
-    assert (f"gone from uploads/: {path}. " in words, " puts them back" in words) == (True, True)
-    assert kinds.count("uploads-gone") == 1
-    assert (healed["gone_from_uploads"], healed["missing"]) == ([], [])
+    found = {key: told[key] for key in ("gone_from_uploads", "closed_uploads", "differing_uploads", "missing")}
+    assert {key: paths for key, paths in found.items() if paths} == {kind: [path]}
+    assert [path in warning for warning in told["warnings"]] == [True]
+    assert (healed[kind], healed["warnings"]) == ([], [])
+    assert module_stack.client.get(f"/uploads/{path}").content == MINIATURE
 
 
 @pytest.mark.control("BAK-06")
@@ -279,6 +312,7 @@ def test_verify_tells_a_damaged_snapshot_once(keeper: Keeper, contract: Contract
 
     assert len(found["damaged"]) == len(TIERS)
     assert counted.endswith(" 1 damaged")
+    assert json.loads(keeper.shell("cat /srv/status/backup.json"))["verified"]["damaged"] == 1
     assert line.startswith(f"{name}: /srv/backups/{{daily,weekly,monthly}}/{name}.db.zst: its sha256 ")
     assert hint == f"hint: {found['hint']}"
     assert "`./stack backup now`" in found["hint"]

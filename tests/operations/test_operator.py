@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,47 @@ def test_status_says_that_its_folder_is_closed(module_stack: Stack) -> None:
     assert "none known" not in told.stdout
     assert machine["backup_unknown"].endswith("Permission denied")
     assert name in module_stack.run("status").stdout
+
+
+@contextmanager
+def standing_still(stack: Stack) -> Iterator[None]:
+    """Let the keeper's schedule stand still, so that nobody but the test acts."""
+    keeper = stack.service("backup")
+    program = keeper.main_process().pid
+    keeper.signal("STOP", program)
+    try:
+        yield
+    finally:
+        keeper.signal("CONT", program)
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize("harm", ["truncate -s 100 {0}", "rm {0}; mkdir {0}"], ids=["truncated", "a folder"])
+def test_damaged_state_is_told_by_every_command(module_stack: Stack, harm: str, flags: tuple[str, ...]) -> None:
+    """While the state is damaged `status` fails and says so; the next `backup now` warns where it was set aside."""
+    module_stack.take_snapshot()
+    with standing_still(module_stack):
+        module_stack.as_root("sh", "-euc", harm.format("/srv/status/backup.json"))
+        told = module_stack.run("status", expect=CONTRACT.exit_codes.failed).stdout
+        done = module_stack.run("backup", "now", *flags)
+
+    assert f"their state cannot be read: {module_stack.root}/status/backup.json: " in told
+    assert "none known" not in told
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert "/srv/status/backup.json.damaged_" in line
+    assert [line.removeprefix("warning: ")] == (done.json()["warnings"] if flags else [line.removeprefix("warning: ")])
+    assert module_stack.run("status").code == CONTRACT.exit_codes.ok
+
+
+def test_start_tells_what_it_made_good(module_stack: Stack) -> None:
+    """A start that takes the snapshot that had failed tells what it warns of: here, that all before are gone."""
+    name = module_stack.take_snapshot()
+    with standing_still(module_stack):
+        module_stack.as_root("sh", "-euc", "cd /srv/backups; rm -rf daily weekly monthly; chmod 0 .")
+        module_stack.run("backup", "now", expect=CONTRACT.exit_codes.failed)
+        told = module_stack.up().stderr
+
+    assert f"warning: every snapshot up to {name} is gone from the backups folder" in told
 
 
 @pytest.mark.promise("at three in the morning one command brings the site back")

@@ -3,9 +3,12 @@
 One stack serves them all: each test writes what it promises, and what it breaks it mends.
 """
 
+import re
 import shutil
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -366,23 +369,52 @@ def test_full_disk_of_the_caller_is_told(module_stack: Stack, tmp_path: Path) ->
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("ending", ["-wal", "-journal"])
 @pytest.mark.parametrize("way", [(), ("--dry-run",)], ids=["restore", "dry run"])
-def test_file_with_a_log_beside_it_is_refused(
-    module_stack: Stack, tmp_path: Path, ending: str, way: tuple[str, ...]
-) -> None:
+def test_file_with_a_log_beside_it_is_refused(module_stack: Stack, tmp_path: Path, way: tuple[str, ...]) -> None:
     """A database whose newest rows are in a log beside it is refused with the command that makes one file of it."""
     given = tmp_path / "given.db"
     given.write_bytes(export(module_stack, module_stack.take_snapshot()).raw)
     module_stack.write_walks(1)
     before = canonical(module_stack)
-    Path(f"{given}{ending}").write_bytes(b"rows")
+    Path(f"{given}-wal").write_bytes(b"rows")
 
     done = module_stack.run("restore", str(given), *way, expect=CODES.usage)
 
-    assert f"{given}{ending} holds rows that would be missing" in " ".join(done.stderr.split())
+    assert f"{given}-wal holds rows that would be missing" in " ".join(done.stderr.split())
     assert f'hint: make one file of it: sqlite3 {given} "PRAGMA wal_checkpoint(TRUNCATE)"' in done.stderr
     assert canonical(module_stack) == before
+
+
+def test_file_in_the_middle_of_a_write_is_refused_until_that_is_undone(module_stack: Stack, tmp_path: Path) -> None:
+    """A database with a hot journal is refused with a command that undoes the write; then it can be restored."""
+    live, given = tmp_path / "live.db", tmp_path / "given.db"
+    live.write_bytes(export(module_stack, module_stack.take_snapshot()).raw)
+    with closing(sqlite3.connect(live, isolation_level=None)) as writer:
+        writer.execute("PRAGMA cache_size=1")
+        writer.execute("BEGIN")
+        writer.execute("CREATE TABLE half AS SELECT randomblob(500000)")
+        for ending in ("", "-journal"):
+            shutil.copy2(f"{live}{ending}", f"{given}{ending}")
+
+    refused = module_stack.run("restore", str(given), "--dry-run", expect=CODES.usage)
+    (statement,) = re.findall(rf'sqlite3 {given} "([^"]+)"', refused.stderr)
+    with closing(sqlite3.connect(given)) as reader:
+        reader.execute(statement).fetchall()
+
+    assert f"{given} is in the middle of a write: {given}-journal" in refused.stderr
+    assert "Would restore" in module_stack.run("restore", str(given), "--dry-run").stdout
+
+
+def test_journal_that_is_kept_is_no_hot_one(module_stack: Stack, tmp_path: Path) -> None:
+    """A database whose journal was zeroed at the end of its last write is whole, and can be restored."""
+    given = tmp_path / "given.db"
+    given.write_bytes(export(module_stack, module_stack.take_snapshot()).raw)
+    with closing(sqlite3.connect(given, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=PERSIST")
+        writer.execute("DELETE FROM heartbeat")
+    assert Path(f"{given}-journal").stat().st_size > 0
+
+    assert "Would restore" in module_stack.run("restore", str(given), "--dry-run").stdout
 
 
 @pytest.mark.parametrize("way", ["itself", "by a link"])

@@ -43,15 +43,17 @@ def together(control: str) -> tuple[str, ...]:
 def test_check_bites(control: str, pytestconfig: pytest.Config, evidence: Door) -> None:
     """Sabotaged, this control and its collateral turn red, nothing else; the message says what to do about it."""
     folder = run_folder(pytestconfig) / "trials"
+    record = folder / "matrix.json"
     everything = bool(pytestconfig.option.trial_all)
-    known = None if everything else matrix.fresh(control)
+    known = matrix.read(record).get(control) or (None if everything else matrix.fresh(control))
     if known is None:
-        controls = together(control) if everything else (control,)
+        controls = tuple(one for one in together(control) if everything or matrix.fresh(one) is None)
         begun = clock()
-        verdict = trial.hold(controls, folder)[control]
-        others = tuple(one for one in controls if one != control)
-        known = matrix.row(control, verdict, others, clock() - begun)
-        matrix.write({control: known}, folder / "matrix.json")
+        verdicts = trial.hold(controls, folder)
+        took = clock() - begun
+        rows = {one: matrix.row(one, verdicts[one], controls, took) for one in controls}
+        matrix.write(rows, record)
+        known = rows[control]
     evidence.saw(f"trial of {control}", json.dumps(asdict(known), indent=1), subject=f"sabotage {control}")
 
     assert known.killed, f"{control}: {known.message}"

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .. import answers, compress, errors, leftovers, restore, source, status
+from .. import answers, compress, errors, leftovers, notices, objects, restore, source, status
 from ..work import Work
 
 # Refusals that say something about the question and nothing about the backups: no incident.
@@ -30,13 +30,16 @@ def bring_back(args: argparse.Namespace, work: Work) -> int:
         outcome = "cold-needed" if isinstance(failed, errors.ColdNeeded) else "failure"
         log.event("restore-end", level="warning" if expected else "error", outcome=outcome, error=str(failed))
         if not (expected or args.dry_run or args.source == "-"):
-            status.try_to_publish(settings, work.now, log, status.News(incidents=(("restore-failed", str(failed)),)))
+            news = status.News(incidents=(("restore-failed", str(failed)),))
+            status.publish_failure(settings, work.now, log, news, failed)
         raise
     log.event("restore-end", **answer)
     if answer["outcome"] == "restored":
         ended = work.moment().isoformat(timespec="microseconds")
         restored = {"at": ended, "source": answer["source"], "rows": answer["rows"]}
-        status.try_to_publish(settings, work.now, log, status.News(last_restore=restored))
+        lost = objects.Collected((), tuple(answer["uploads_lost"]))
+        news = status.News(last_restore=restored, uploads=notices.record_of(work.now, answer["source"], lost))
+        answer["warnings"] = status.try_to_publish(settings, work.now, log, news)
     if args.to != "-":
         answers.give(args, answer, text)
     return errors.OK

@@ -1,11 +1,11 @@
 """now: take a verified snapshot, then rotate."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from .. import answers, errors, health, manifest, rotation, snapshot, status
+from .. import answers, errors, health, manifest, notices, objects, rotation, snapshot, status
 from ..errors import BackupError
 from ..work import Work
 
@@ -29,13 +29,20 @@ def now(args: argparse.Namespace, work: Work) -> int:
         log.event("snapshot-end", outcome="failure", level="error", error=told.message, hint=told.hint)
         run |= {"finished": work.moment().isoformat(timespec="seconds"), "error": told.message, "hint": told.hint}
         news = status.News(last_run=run, incidents=(("snapshot-failed", told.message),))
-        status.try_to_publish(settings, work.now, log, news)
+        status.publish_failure(settings, work.now, log, news, failed)
         raise
     run |= {"outcome": "success", "finished": work.moment().isoformat(timespec="seconds")}
     lost = health.read_status(settings.status).get("lost_history")
-    incidents = tuple(_incidents(taken, decided.suspended))
-    news = status.News(last_run=run, incidents=incidents, loss_told=not args.scheduled)
-    status.try_to_publish(settings, work.now, log, news)
+    uploads = notices.record_of(work.now, made.name, taken.uploads)
+    news = status.News(
+        last_run=run,
+        incidents=tuple(_incidents(taken.uploads, decided.suspended)),
+        uploads=uploads,
+        loss_told=not args.scheduled,
+    )
+    published = status.try_to_publish(settings, work.now, log, news)
+    warned = [notices.of_loss(lost)] if lost else []
+    warned += [*uploads["warnings"], *_of_suspended(decided.suspended), *published]
     answer: dict[str, Any] = {
         "outcome": "success",
         "name": made.name,
@@ -47,11 +54,14 @@ def now(args: argparse.Namespace, work: Work) -> int:
         "user_version": made.user_version,
         "uploads": len(made.uploads),
         "missing": list(made.missing),
-        "gone_from_uploads": list(taken.gone_from_uploads),
+        "gone_from_uploads": list(taken.uploads.gone),
+        "closed_uploads": list(taken.uploads.closed),
+        "differing_uploads": list(taken.uploads.differing),
         "lost_history": lost,
         "pinned": made.pinned,
         "duration_s": work.elapsed(),
         "rotation": {**asdict(applied), "suspended": decided.suspended},
+        "warnings": warned,
     }
     log.event("snapshot-end", **answer)
     if not args.scheduled:
@@ -70,26 +80,22 @@ def _rotate(work: Work, made: manifest.Manifest) -> tuple[rotation.Plan, rotatio
 
 def _text(answer: dict[str, Any]) -> str:
     size, rows = answers.size(answer["bytes"]), sum(answer["rows"].values())
-    lines = [f"{answer['name']}  {size}, {rows} rows, {answer['uploads']} uploads"]
-    if missing := answer["missing"]:
-        lines.append(f"lost uploads, named by rows and found nowhere: {', '.join(missing)}")
-    if gone := answer["gone_from_uploads"]:
-        lines.append(f"{_gone(gone)}; `./stack restore {answer['name']}` puts them back")
-    if lost := answer["lost_history"]:
-        lines.append(f"warning: {health.told_of_loss(lost['newest'])}, and this one begins anew")
-    if suspended := answer["rotation"]["suspended"]:
-        lines.append(f"rotation is suspended: {suspended} (`backup now --accept-shrink` if that is meant)")
-    return "\n".join(lines)
+    return f"{answer['name']}  {size}, {rows} rows, {answers.uploads(answer['uploads'])}"
 
 
-def _gone(paths: Sequence[str]) -> str:
-    return f"{len(paths)} uploads are gone from uploads/ and whole in the backups: {', '.join(paths[:5])}"
+def _of_suspended(reason: str | None) -> list[str]:
+    return [] if reason is None else [notices.of_suspended(reason)]
 
 
-def _incidents(taken: snapshot.Taken, suspended: str | None) -> Iterator[status.Incident]:
-    if missing := taken.made.missing:
-        yield "uploads-missing", f"{len(missing)} uploads are nowhere whole: {', '.join(missing[:5])}"
-    if taken.gone_from_uploads:
-        yield "uploads-gone", f"{_gone(taken.gone_from_uploads)}; a restore puts them back"
-    if suspended is not None:
-        yield "shrunk", f"{suspended}; nothing is dropped until `backup now --accept-shrink` says it is meant"
+def _incidents(uploads: objects.Collected, suspended: str | None) -> Iterator[status.Incident]:
+    kinds = {
+        "uploads-missing": objects.Collected((), uploads.missing),
+        "uploads-gone": objects.Collected((), (), gone=uploads.gone),
+        "uploads-closed": objects.Collected((), (), closed=uploads.closed),
+        "uploads-differ": objects.Collected((), (), differing=uploads.differing),
+    }
+    for kind, found in kinds.items():
+        for message in notices.of_uploads(found):
+            yield kind, message
+    for message in _of_suspended(suspended):
+        yield "shrunk", message

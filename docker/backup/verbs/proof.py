@@ -13,6 +13,10 @@ _DAMAGED = (
     "what is whole in no tier no longer counts and is never restored; `./stack backup now` takes a whole one, "
     "`./stack backup list` shows which are left"
 )
+_MENDED = (
+    "all of it was mended from what another tier holds whole, and every snapshot counts; `./stack backup verify` again "
+    "shows whether it stays so: a disk that damages files is to be replaced"
+)
 
 
 def verify_all(args: argparse.Namespace, work: Work) -> int:
@@ -23,33 +27,35 @@ def verify_all(args: argparse.Namespace, work: Work) -> int:
         if not names:
             raise errors.NoSuchSnapshot(f"{repository.root}: there is no snapshot", "take one: `./stack backup now`")
         found = verify.verify(work, names)
+    by_name = found.by_name()
     measured = {"bytes_read": found.bytes_read, "duration_s": work.elapsed()}
     summary = {
         "at": work.now.isoformat(timespec="seconds"),
         "checked": len(names),
-        "damaged": len(found.findings),
+        "damaged": len(by_name),
         **measured,
     }
-    by_name = found.by_name()
+    hint = (_MENDED if found.all_mended else _DAMAGED) if by_name else None
     news = status.News(
         verified=None if args.name else summary,
         checked=names,
         incidents=(("damaged", "; ".join(one["reason"] for one in by_name)),) if by_name else (),
     )
-    status.try_to_publish(work.settings, work.now, work.log, news)
+    warned = status.try_to_publish(work.settings, work.now, work.log, news)
     work.log.event("verify-end", level="error" if found.findings else "info", **summary)
     answer = {
         "outcome": "damaged" if found.findings else "ok",
         "checked": len(names),
         "damaged": [{"name": finding.name, "reason": finding.reason} for finding in found.findings],
         "damaged_by_name": by_name,
-        "hint": _DAMAGED if found.findings else None,
+        "hint": hint,
         **measured,
+        "warnings": warned,
     }
     if not args.scheduled:
         counted = f"{len(names)} snapshots checked, {answers.size(found.bytes_read)} read, {len(by_name)} damaged"
         lines = [counted, *(f"{one['name']}: {one['reason']}" for one in by_name)]
-        answers.give(args, answer, "\n".join([*lines, f"hint: {_DAMAGED}"] if by_name else lines))
+        answers.give(args, answer, "\n".join([*lines, f"hint: {hint}"] if hint else lines))
     return errors.Damaged.code if found.findings else errors.OK
 
 
@@ -78,11 +84,12 @@ def rehearse(args: argparse.Namespace, work: Work) -> int:
             judged = isinstance(failed, _VERDICTS) and not isinstance(failed, errors.Unanswered)
             record |= {"judged": judged, "error": error, "duration_s": work.elapsed()}
             news = status.News(drill=record, incidents=(("drill-failed", error),))
-            status.try_to_publish(work.settings, work.now, work.log, news)
+            status.publish_failure(work.settings, work.now, work.log, news, failed)
         raise
     rows = dict(done.made.rows)
     record |= {"outcome": "success", "duration_s": work.elapsed(), "boot_s": done.boot_s, "rows": rows}
-    status.try_to_publish(work.settings, work.now, work.log, status.News(drill=record, checked=[stored.name]))
+    news = status.News(drill=record, checked=[stored.name])
+    warned = status.try_to_publish(work.settings, work.now, work.log, news)
     answer = {
         "outcome": "success",
         "name": stored.name,
@@ -92,12 +99,13 @@ def rehearse(args: argparse.Namespace, work: Work) -> int:
         "boot_s": done.boot_s,
         "duration_s": record["duration_s"],
         "uploads_checked": done.uploads_checked,
+        "warnings": warned,
     }
     work.log.event("drill-end", **answer)
     if not args.scheduled:
         text = (
             f"{stored.name}  the site was well on it after {done.boot_s:.1f} s: {answers.counts(rows)}, "
-            f"{done.uploads_checked} uploads whole"
+            f"{answers.uploads(done.uploads_checked)} whole"
         )
         answers.give(args, answer, text)
     return errors.OK

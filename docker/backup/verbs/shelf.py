@@ -24,14 +24,14 @@ def rotate(args: argparse.Namespace, work: Work) -> int:
     with repository.locked(args.verb):
         decided = rotation.plan(repository.for_plan(), work.settings.policy, work.now)
         applied = None if args.dry_run else rotation.apply(decided, repository)
-    if applied is not None:
-        status.try_to_publish(work.settings, work.now, work.log)
+    warned = [] if applied is None else status.try_to_publish(work.settings, work.now, work.log)
     answer = {
         "outcome": "planned" if applied is None else "applied",
         "keep": decided.keep,
         "drop": decided.drop,
         "suspended": decided.suspended,
         "applied": None if applied is None else asdict(applied),
+        "warnings": warned,
     }
     lines = [
         f"keep {tier:<8} {name}  {', '.join(why)}"
