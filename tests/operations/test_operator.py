@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from fixtures import homes
 from fixtures.engine_facts import engine
@@ -98,7 +99,9 @@ def test_three_in_the_morning(module_stack: Stack) -> None:
     module_stack.write_walks(2)
     module_stack.lose_database()
     wait_for(
-        "the site to miss its database", lambda: not module_stack.is_ready(), module_stack.contract.recovery.ready_s
+        "the site to say that it misses its database",
+        lambda: module_stack.ask_app("/api/health")[0] != requests.codes.ok,
+        module_stack.contract.recovery.ready_s,
     )
 
     told = module_stack.run("status", expect=None)
