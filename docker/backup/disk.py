@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from .errors import FREE_SOME, NoSpace, writing
@@ -26,6 +27,14 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def free_name(path: Path, stamp: str, now: datetime) -> Path:
+    """Give the name under which something can be set aside beside itself: its own with a time that no other has."""
+    moment = now
+    while os.path.lexists(aside := path.with_name(f"{path.name}{moment.strftime(stamp)}")):
+        moment += timedelta(seconds=1)
+    return aside
 
 
 def write_synced(path: Path, content: bytes, mode: int) -> None:

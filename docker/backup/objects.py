@@ -12,11 +12,11 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from .compress import BLOCK, digest_of, sha256_of
-from .disk import sync_folder
+from .disk import free_name, sync_folder
 from .errors import Damaged, reading, writing
 from .manifest import Upload
 from .repository import Repository
@@ -223,16 +223,10 @@ def in_the_way(uploads: Path, files: Iterable[Wanted], now: datetime) -> dict[st
                 except FileNotFoundError:
                     break
             if is_folder == (part == path):
-                found[str(part)] = _free_name(uploads, part, now)
+                aside = free_name(uploads / part, _ASIDE_FORMAT, now)
+                found[str(part)] = str(aside.relative_to(uploads))
                 break  # nothing can stand below it
     return found
-
-
-def _free_name(uploads: Path, part: PurePosixPath, now: datetime) -> str:
-    moment = now
-    while os.path.lexists(uploads / (name := f"{part}{moment.strftime(_ASIDE_FORMAT)}")):
-        moment += timedelta(seconds=1)
-    return name
 
 
 def put_back(repository: Repository, uploads: Path, files: Sequence[Wanted], now: datetime) -> dict[str, str]:

@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from . import errors, health, notices
-from .disk import sync_folder, write_synced
+from .disk import free_name, sync_folder, write_synced
 from .errors import BackupError, writing
 from .logs import Log
 from .repository import Repository
@@ -100,10 +100,7 @@ def publish(settings: Settings, now: datetime, news: News = NOTHING) -> list[str
 
 
 def _set_aside(path: Path, problem: str, now: datetime) -> str:
-    moment = now
-    while os.path.lexists(aside := path.with_name(f"{path.name}{moment.strftime(_ASIDE_FORMAT)}")):
-        moment += timedelta(seconds=1)
-    path.rename(aside)
+    aside = path.rename(free_name(path, _ASIDE_FORMAT, now))
     return f"what was known of the backups could not be read ({path}: {problem}) and begins anew; it is now {aside}"
 
 
