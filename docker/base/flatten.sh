@@ -42,7 +42,7 @@ done
 mkdir -p "$target"
 # shellcheck disable=SC2086 # a list of package names, split on purpose
 dpkg-query -L base-files $closure | sort -u |
-    grep -vE '^/(\.|usr/share/(doc|man|info|locale|lintian|bug|doc-base|bash-completion|zsh|fish|applications|pixmaps|icons|common-licenses|base-files|dict|reportbug|binfmts|python3/runtime\.d)(/.*)?|etc/(init\.d|default|profile\.d|update-motd\.d|skel|logrotate\.d|apparmor\.d|cron\..*)(/.*)?|(usr/)?lib/(systemd|python3[^/]*/(test|idlelib|ensurepip|turtledemo|lib2to3|pydoc_data))(/.*)?|usr/bin/(pydoc|py3compile|py3clean|py3versions|2to3|pdb|pygettext|fastapi).*)$' |
+    grep -vE '^/(\.|usr/share/(doc|man|info|locale|lintian|bug|doc-base|bash-completion|zsh|fish|applications|pixmaps|icons|common-licenses|base-files|dict|reportbug|binfmts|python3/runtime\.d|caddy)(/.*)?|etc/(caddy|init\.d|default|profile\.d|update-motd\.d|skel|logrotate\.d|apparmor\.d|cron\..*)(/.*)?|(usr/)?lib/(systemd|python3[^/]*/(test|idlelib|ensurepip|turtledemo|lib2to3|pydoc_data))(/.*)?|usr/bin/(pydoc|py3compile|py3clean|py3versions|2to3|pdb|pygettext|fastapi).*)$' |
     while read -r path; do
         if [ -e "$path" ] || [ -L "$path" ]; then echo "${path#/}"; fi
     done >/tmp/paths
@@ -57,6 +57,12 @@ ldconfig -r "$target"
 mkdir -p "$target/var/lib/dpkg"
 # shellcheck disable=SC2086
 dpkg-query -s base-files $closure >"$target/var/lib/dpkg/status"
+mkdir -p "$target/var/lib/dpkg/info"
+for package in base-files $closure; do
+    dpkg-query -L "$package" | while read -r path; do
+        if [ -e "$target$path" ] || [ -L "$target$path" ]; then echo "$path"; fi
+    done >"$target/var/lib/dpkg/info/$package.list"
+done
 
 # Compiled now, checked never: the root file system is read-only when it runs.
 if [ -x "$target/usr/bin/python3" ]; then

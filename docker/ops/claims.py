@@ -30,8 +30,9 @@ def check_sharing(compose: Compose) -> None:
     """Raise StackError when a stack of another name runs on this root: two would write one database."""
     ours = compose.container("app")
     filters = ("--filter", "label=com.docker.compose.service=app", "--format", "{{.Names}}")
-    for name in run(["docker", "ps", "--all", *filters]).stdout.split():
-        if name != ours and _root_of(name) == compose.settings.root.resolve():
+    others = [name for name in run(["docker", "ps", "--all", *filters]).stdout.split() if name != ours]
+    for name, root in _roots_of(others).items():
+        if root == compose.settings.root.resolve():
             raise StackError(
                 f"{compose.settings.root} is in use by container {name}",
                 "set MONSITE_PROJECT to that stack's name, or MONSITE_ROOT and MONSITE_PORT for one of its own",
@@ -74,13 +75,27 @@ def check_root(settings: Settings) -> None:
 
 def _root_of(container: str) -> Path | None:
     """Return the MONSITE_ROOT a container's token comes from; None without the container."""
-    for mount in _mounts(container):
-        if mount["Destination"] == TOKEN:
-            return Path(mount["Source"]).parents[1].resolve()
-    return None
+    return _roots_of([container]).get(container)
+
+
+def _roots_of(containers: list[str]) -> dict[str, Path]:
+    """Return the MONSITE_ROOT that each container's token comes from, of those that have one."""
+    return {
+        name: Path(mount["Source"]).parents[1].resolve()
+        for name, mounts in _mounts_of(containers).items()
+        for mount in mounts
+        if mount["Destination"] == TOKEN
+    }
 
 
 def _mounts(container: str) -> list[dict[str, Any]]:
-    done = run(["docker", "container", "inspect", "--format", "{{json .Mounts}}", container], check=False)
-    mounts: list[dict[str, Any]] = json.loads(done.stdout.strip() or "[]")
-    return mounts
+    return _mounts_of([container]).get(container, [])
+
+
+def _mounts_of(containers: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the mounts of each container that exists; one question for all."""
+    if not containers:
+        return {}
+    ask = ["docker", "container", "inspect", "--format", '{"name": {{json .Name}}, "mounts": {{json .Mounts}}}']
+    told = [json.loads(line) for line in run([*ask, *containers], check=False).stdout.splitlines() if line]
+    return {one["name"].removeprefix("/"): one["mounts"] for one in told}

@@ -12,6 +12,7 @@ from ops import claims, engine, extract, lifecycle, release, testing
 from ops import doctor as machine
 from ops import lint as checks
 from ops import restore as restoring
+from ops import verify as verifying
 from ops.compose import Compose
 from ops.errors import CODES, Exit, StackError
 from ops.settings import Settings, load
@@ -111,11 +112,35 @@ def build(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def test(context: typer.Context) -> None:
-    """Prove the promises on throw-away stacks; every argument goes to pytest, whose exit code it is."""
+    """Prove the promises on throw-away stacks; every argument goes to pytest.
+
+    Its exit codes: 0 pass, 1 a control or promise is broken, 2 wrong usage, 3 incomplete: not all was looked at.
+    """
     ui, settings = Ui(), load()
     engine.ensure(ui, install=True)
     release.build(settings, ui, refresh=False, install=True)
-    testing.become_pytest(context.args)
+    raise typer.Exit(testing.run(context.args).code)
+
+
+@app.command()
+def verify(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out what reads every backup, the database whole, and the drill.")
+    ] = False,
+    controls: Annotated[
+        str | None, typer.Option("--controls", metavar="IDS", help="Only these: families or controls, RUN,BAK-05")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="Only what is mapped to cis, nist, anssi …")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge the running stack and this host; read only, safe while it serves, backs up and restores.
+
+    Its exit codes: 0 pass, 1 a control is broken, 2 wrong usage, 3 incomplete: not all was looked at.
+    """
+    wish = verifying.Wish(quick=quick, controls=controls, profile=profile)
+    raise typer.Exit(verifying.verify(load(), Ui(as_json=as_json), wish))
 
 
 @app.command(epilog=CODES)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
-from ops import claims, health, keeper, published, release, roots, site
+from ops import claims, health, keeper, published, release, roots, running, site
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
 from ops.published import BAD, GOOD
@@ -35,6 +35,7 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
         with ui.step("Start the services"):
             _start(compose)
             _remount(compose)
+        running.record(settings, built)
         site.forget_stop(settings)
         with ui.step("Wait until the site and its backups are well"):
             health.wait_until_site_well(compose)

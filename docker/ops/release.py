@@ -68,12 +68,16 @@ def build(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Releas
     with _one_builder_at_a_time(ui):
         base = _base(settings, ui, refresh=refresh, install=install)
         recipes = [_recipe(name, version, base) for name in IMAGES]
-        missing = [recipe for recipe in recipes if refresh or not _inspect(recipe.tag, "{{.Id}}")]
+        known = _ids(*(tag for recipe in recipes for tag in (recipe.tag, recipe.latest)))
+        missing = [recipe for recipe in recipes if refresh or recipe.tag not in known]
         if missing:
             names = ", ".join(recipe.service for recipe in missing)
             with ui.step(f"Build the images {names}"), ThreadPoolExecutor() as pool:
                 list(pool.map(partial(_bake, fresh=refresh), missing))
-        images = {recipe.service: _baked(recipe) for recipe in recipes}
+            known |= _ids(*(recipe.tag for recipe in missing))
+        for recipe in recipes:
+            _call_it(recipe.latest, recipe.tag, known)
+        images = {recipe.service: Image(recipe.tag, known[recipe.tag], recipe.source) for recipe in recipes}
     digest = hashlib.sha256("".join(images[name].id for name in IMAGES).encode()).hexdigest()
     source = _source(DOCKER)
     commit, _, dirty = source.commit.partition("-")
@@ -122,16 +126,19 @@ def _base(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Image:
     if external:
         with ui.step(f"Fetch the base image {external}"):
             compose.run(["docker", "pull", "--quiet", external])
-        return Image(external, _inspect(external, "{{.Id}}"), Source(external, "1970-01-01T00:00:00+00:00"))
+        id_ = compose.run(["docker", "image", "inspect", "--format", "{{.Id}}", external]).stdout.strip()
+        return Image(external, id_, Source(external, "1970-01-01T00:00:00+00:00"))
     source = _source(DOCKER / "base")
     inputs = _digest(DOCKER / "base")
     tag = f"{BASE_TAG}-{inputs[:12]}"  # checkouts that differ do not take each other's base away
-    if refresh or not _inspect(tag, "{{.Id}}"):
+    known = _ids(tag, BASE_TAG)
+    if refresh or tag not in known:
         _ensure_mmdebstrap(ui, install=install)
         with ui.step("Build the base from the signed Debian archive"):
             compose.run([str(DOCKER / "base" / "build.sh"), tag, inputs])
-    compose.run(["docker", "tag", tag, BASE_TAG])
-    return Image(tag, _inspect(tag, "{{.Id}}"), source)
+        known |= _ids(tag)
+    _call_it(BASE_TAG, tag, known)
+    return Image(tag, known[tag], source)
 
 
 def _ensure_mmdebstrap(ui: Ui, *, install: bool) -> None:
@@ -155,6 +162,11 @@ class _Recipe:
     arguments: dict[str, str]
     source: Source
 
+    @property
+    def latest(self) -> str:
+        """The image's name for people and for tools that outlive it."""
+        return f"monsite/{self.service}:latest"
+
 
 def _recipe(service: str, version: str, base: Image) -> _Recipe:
     folder = DOCKER / service
@@ -171,14 +183,19 @@ def _bake(recipe: _Recipe, *, fresh: bool) -> None:
     compose.run(["docker", "build", *flags, *arguments, "--tag", recipe.tag, str(DOCKER / recipe.service)])
 
 
-def _baked(recipe: _Recipe) -> Image:
-    compose.run(["docker", "tag", recipe.tag, f"monsite/{recipe.service}:latest"])
-    return Image(recipe.tag, _inspect(recipe.tag, "{{.Id}}"), recipe.source)
+def _call_it(name: str, tag: str, known: dict[str, str]) -> None:
+    """Give an image a second name, where it does not have it yet."""
+    if known.get(name) != known[tag]:
+        compose.run(["docker", "tag", tag, name])
 
 
-def _inspect(tag: str, template: str) -> str:
-    done = compose.run(["docker", "image", "inspect", "--format", template, tag], check=False)
-    return done.stdout.strip() if done.code == 0 else ""
+def _ids(*tags: str) -> dict[str, str]:
+    """Return the ids of the images that exist, by tag; one question for all."""
+    told = compose.run(
+        ["docker", "image", "inspect", "--format", "{{.Id}}{{range .RepoTags}} {{.}}{{end}}", *tags], check=False
+    ).stdout
+    answers = [line.split() for line in told.splitlines() if line]  # an empty one stands for an image that is not there
+    return {name: id_ for id_, *names in answers for name in names if name in tags}
 
 
 def _digest(folder: Path) -> str:

@@ -1,17 +1,87 @@
-"""test: build what the suite starts, then become pytest."""
+"""test and verify: become the parent of pytest, and believe no end of it that left no results behind."""
 
+import json
 import os
+import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
 
+from ops.errors import StackError
 from ops.settings import CHECKOUT
 
+INCOMPLETE = 3  # of the suite's own exit codes: something was not looked at
+USAGE = 2
+PYTEST_USAGE = 4
+NOT_A_RUN = {"-h", "--help", "-V", "--version", "--co", "--collect-only", "--fixtures", "--markers", "--cache-show"}
 
-def become_pytest(args: Sequence[str]) -> None:
-    """Replace this process by pytest on the checkout. Its exit code is the verb's.
 
-    The suite's stacks have settings of their own: those of the operator's shell are left out.
+@dataclass(frozen=True)
+class Ended:
+    """How a run of the suite ended."""
+
+    code: int
+    results: Path | None  # what its ledger wrote; None: it was asked for no run
+
+
+def run(
+    args: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    out: int | None = None,
+    checkout: Path = CHECKOUT,
+) -> Ended:
+    """Run pytest on the checkout, its words to `out`; return the exit code that its ledger wrote down.
+
+    0 pass, 1 broken, 2 wrong usage or internal error, 3 incomplete. Raises StackError (3) where pytest ended without
+    having written results, whatever code it ended with. The suite's stacks have settings of their own: without an
+    environment given, those of the operator's shell are left out.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MONSITE_")}
-    os.chdir(CHECKOUT)
-    os.execve(sys.executable, [sys.executable, "-m", "pytest", *args], environment)
+    reports = Path(os.environ.get("SUITE_REPORTS", checkout / "reports"))
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+    results = reports / run_id / "results.json"
+    if environment is None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MONSITE_")}
+    code = _child([sys.executable, "-m", "pytest", *args], {**environment, "SUITE_RUN": run_id}, out, checkout)
+    begun = (results.parent / "collected").is_dir()
+    if not begun and NOT_A_RUN & set(args):
+        return Ended(code, None)
+    if code == PYTEST_USAGE or (code == USAGE and not begun):
+        return Ended(USAGE, None)
+    written = _written(results)
+    if code != written:
+        raise StackError(
+            f"pytest ended with {code} and left {'no results' if written is None else f'results that say {written}'}: "
+            "what it had not yet looked at is not known",
+            f"look for what ended it (out of memory, a signal, os._exit) in {results.parent}, then run it again",
+            INCOMPLETE,
+        )
+    return Ended(code, results)
+
+
+def _child(argv: Sequence[str], environment: Mapping[str, str], out: int | None, folder: Path) -> int:
+    """Run it to its end; Ctrl-C reaches both of us, and it is the child that ends orderly and says so."""
+    child: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        if child is not None and number != signal.SIGINT:
+            child.send_signal(number)
+
+    # a handler, not SIG_IGN, which the child would inherit
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        child = subprocess.Popen(argv, cwd=folder, env=environment, stdout=out)
+        return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _written(results: Path) -> int | None:
+    try:
+        return int(json.loads(results.read_text(encoding="utf-8"))["exit_code"])
+    except FileNotFoundError:
+        return None

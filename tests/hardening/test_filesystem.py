@@ -3,11 +3,13 @@
 import pytest
 
 from fixtures.contract import Contract
+from fixtures.engine_facts import Mount
 from fixtures.services import Service
 
 MIB = 1 << 20
 
 
+@pytest.mark.live
 @pytest.mark.control("RUN-02")
 def test_engine_mounts_the_root_read_only(service: Service) -> None:
     """The engine was told to mount the root file system read-only."""
@@ -27,6 +29,7 @@ def test_writing_to_the_root_is_refused(service: Service, folder: str) -> None:
     assert "Read-only file system" in attempt.stderr
 
 
+@pytest.mark.live
 @pytest.mark.control("RUN-18")
 def test_scratch_space_is_bounded(service: Service, contract: Contract) -> None:
     """The only scratch space is /tmp, with its size, where nothing runs, gains rights or stands for a device."""
@@ -36,6 +39,7 @@ def test_scratch_space_is_bounded(service: Service, contract: Contract) -> None:
     assert set(contract.stack.tmpfs_options) <= scratch[0].options
 
 
+@pytest.mark.live
 @pytest.mark.control("RUN-18")
 def test_scratch_space_has_its_size_in_force(service: Service) -> None:
     """The file system mounted on /tmp is as large as promised."""
@@ -55,24 +59,34 @@ def test_program_in_scratch_space_does_not_run(service: Service) -> None:
     assert "Permission denied" in attempt.stderr
 
 
+def lies_in(mount: Mount, service: Service, folder: str = "") -> bool:
+    """Tell whether a mount is one of the stack's folders, below its root or as a volume of the project."""
+    stack = service.stack
+    if mount.kind == "volume":
+        return mount.source.rpartition("/volumes/")[2].startswith(f"{stack.name}_{folder}")
+    return mount.source.startswith(f"{stack.root}/{folder}")
+
+
+@pytest.mark.live
 @pytest.mark.control("VOL-01")
 def test_host_paths_inside_belong_to_the_stack(service: Service) -> None:
-    """Whatever of the host is inside lies below the stack's own root, and no mount travels back to the host."""
-    root = str(service.stack.root)
+    """Whatever of the host is inside lies below the stack's root or in its volumes; no mount travels back to it."""
     mounts = service.mounts
 
-    assert [one for one in mounts if not one.source.startswith(root + "/")] == []
+    assert [one for one in mounts if not lies_in(one, service)] == []
     assert [one for one in mounts if one.propagation not in ("", "private", "rprivate")] == []
 
 
+@pytest.mark.live
 @pytest.mark.control("VOL-03")
 def test_backups_are_mounted_in_backup_alone(service: Service) -> None:
     """The folder of the backups is inside the backup service and no other."""
-    inside = [one.path for one in service.mounts if one.source == f"{service.stack.root}/backups"]
+    inside = [one.path for one in service.mounts if lies_in(one, service, "backups")]
 
     assert inside == (["/srv/backups"] if service.name == "backup" else [])
 
 
+@pytest.mark.live
 @pytest.mark.promise("what a drill starts can reach nothing that is worth anything")
 def test_scratch_is_all_that_a_drill_is_given(service: Service) -> None:
     """The drill has scratch/ and nothing else of the host; beside it only the keeper has that."""

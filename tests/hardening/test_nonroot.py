@@ -9,7 +9,7 @@ import pytest
 from fixtures.contract import Contract
 from fixtures.services import Service
 
-pytestmark = pytest.mark.control("RUN-01")
+pytestmark = [pytest.mark.control("RUN-01"), pytest.mark.live]
 
 
 def test_every_process_is_the_service_user(service: Service, contract: Contract) -> None:

@@ -1,10 +1,19 @@
 """No privilege is left to win: two witnesses, the engine's configuration and the kernel's record."""
 
+import json
+
 import pytest
 
-from fixtures.services import Job, Service
+from fixtures.engine_facts import engine
+from fixtures.evidence import Door
+from fixtures.services import Job, Service, on_host
+from fixtures.verdicts import not_applicable
+
+pytestmark = pytest.mark.live
 
 SECCOMP_FILTER = 2  # the kernel's word for "a filter is in force"
+APPARMOR_PROFILE = "docker-default"
+CONFINED = (APPARMOR_PROFILE, f"{APPARMOR_PROFILE} (enforce)")
 
 
 @pytest.mark.control("RUN-03")
@@ -59,6 +68,39 @@ def test_kernel_filters_system_calls(service: Service) -> None:
     processes = service.processes()
 
     assert [one for one in processes if one.seccomp != SECCOMP_FILTER] == []
+
+
+@pytest.mark.control("RUN-10")
+def test_apparmor_confines(service: Service, evidence: Door) -> None:
+    """The engine was told to confine the container by its AppArmor profile, and the kernel enforces it."""
+    options = evidence.saw("engine info SecurityOptions", json.dumps(engine().info()["SecurityOptions"]))
+    if "name=apparmor" not in options:
+        not_applicable("the engine's kernel has no AppArmor: docker info names none")
+
+    assert confinement(service.facts.apparmor, on_host(f"cat /proc/{service.pid()}/attr/current")) == CONFINED
+
+
+@pytest.mark.promise("a container without AppArmor is seen where the engine has it")
+@pytest.mark.parametrize(
+    ("profile", "current"),
+    [
+        ("unconfined", "unconfined\n"),
+        ("", "unconfined\n"),
+        (APPARMOR_PROFILE, f"{APPARMOR_PROFILE} (complain)\n"),
+        (APPARMOR_PROFILE, "unconfined\n"),
+    ],
+)
+def test_every_way_out_of_apparmor_shows(evidence: Door, profile: str, current: str) -> None:
+    """What engine and kernel say of an unconfined container is not what the check accepts: shown on their words."""
+    evidence.saw("documents", f"{profile!r}, {current!r}", subject="document")
+
+    assert confinement(APPARMOR_PROFILE, f"{APPARMOR_PROFILE} (enforce)\n") == CONFINED
+    assert confinement(profile, current) != CONFINED
+
+
+def confinement(profile: str, current: str) -> tuple[str, str]:
+    """Put together what the engine was told and what the kernel says of process 1."""
+    return profile, current.strip()
 
 
 @pytest.mark.control("RUN-11")

@@ -6,6 +6,9 @@ import pytest
 
 from fixtures.contract import Contract
 from fixtures.services import Service
+from fixtures.wait import wait_for
+
+pytestmark = pytest.mark.live
 
 MIB = 1 << 20
 ROUNDING = 0.001  # the kernel keeps cpu shares in whole microseconds
@@ -100,7 +103,12 @@ def test_engine_asks_for_health_as_promised(service: Service) -> None:
 @pytest.mark.control("HLT-01")
 def test_service_becomes_healthy(service: Service, contract: Contract) -> None:
     """The service becomes healthy in time after `up`, and its last probe did not fail."""
-    service.stack.wait_until_health("healthy", service=service.name, within=contract.recovery.ready_s)
-    facts = service.facts
 
-    assert (facts.status, facts.health, facts.failing_streak) == ("running", "healthy", 0)
+    def well() -> bool:
+        facts = service.facts
+        return (facts.status, facts.health, facts.failing_streak) == ("running", "healthy", 0)
+
+    stack = service.stack
+    wait_for(
+        f"{service.container} is running, healthy, 0 probes failing", well, contract.recovery.ready_s, story=stack.story
+    )

@@ -2,15 +2,18 @@
 
 import pytest
 
-from fixtures.engine_facts import image_facts
+from fixtures.engine_facts import container, image_facts
+from fixtures.evidence import Door
 from fixtures.services import Service
 
 pytestmark = pytest.mark.control("RUN-19")
+LOG_LINES = 1000  # of a stack that has run for a year nobody reads more at noon
 
 SECRETS = "/run/secrets"
 OWNER_READS = "400"
 
 
+@pytest.mark.live
 def test_token_is_not_in_the_environment(service: Service) -> None:
     """No variable of the container has the write token as, or within, its value."""
     token = service.stack.token()
@@ -19,6 +22,7 @@ def test_token_is_not_in_the_environment(service: Service) -> None:
     assert [name for name, value in service.facts.environment.items() if token in value] == []
 
 
+@pytest.mark.live
 def test_token_is_not_in_the_image(service: Service) -> None:
     """No variable or label of the image has the write token."""
     token = service.stack.token()
@@ -27,6 +31,7 @@ def test_token_is_not_in_the_image(service: Service) -> None:
     assert token not in " ".join([*image.environment.values(), *image.labels.values()])
 
 
+@pytest.mark.live
 def test_token_is_mounted_in_the_app_alone(service: Service) -> None:
     """Only the app is given the secret, read-only."""
     given = [(one.path, one.writable) for one in service.mounts if "/secrets" in one.source + one.path]
@@ -34,6 +39,7 @@ def test_token_is_mounted_in_the_app_alone(service: Service) -> None:
     assert given == ([(f"{SECRETS}/write_token", False)] if service.name == "app" else [])
 
 
+@pytest.mark.live
 def test_token_is_readable_by_its_owner_alone(service: Service) -> None:
     """The secret's file is 0400 and the service user's; where none is given, none can be found."""
     found = service.host.run("stat --format='%a %u:%g %n' /run/secrets/* 2>/dev/null; true").stdout.splitlines()
@@ -41,7 +47,15 @@ def test_token_is_readable_by_its_owner_alone(service: Service) -> None:
     assert found == ([f"{OWNER_READS} 1001:1001 {SECRETS}/write_token"] if service.name == "app" else [])
 
 
-def test_token_is_not_in_the_log(service: Service) -> None:
+@pytest.mark.live
+def test_token_is_not_in_what_was_logged(service: Service, evidence: Door) -> None:
+    """Whatever the service logged last, the write token is not in it."""
+    log = container(service.container).logs(tail=LOG_LINES).decode("utf-8", errors="backslashreplace")
+
+    assert evidence.saw("engine logs", log, subject=service.container).count(service.stack.token()) == 0
+
+
+def test_token_is_not_in_the_log_of_its_use(service: Service) -> None:
     """The service's log has the line of a request that carried the write token, and not the token."""
     service.stack.client.post("/api/walks", data=b"no walk", token=True)
 

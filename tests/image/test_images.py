@@ -1,5 +1,6 @@
 """The built images: who they run as, what is in them, what they weigh."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from fixtures.contract import Contract
 from fixtures.engine_facts import ImageFacts, image_facts
+from fixtures.evidence import Door
 from fixtures.image_files import ImageFile, image_files, image_text
 from fixtures.services import Service
 
@@ -36,6 +38,7 @@ def files(image: str) -> tuple[ImageFile, ...]:
     return found
 
 
+@pytest.mark.live
 @pytest.mark.control("IMG-01")
 def test_user_is_a_number(image: str, contract: Contract) -> None:
     """The image names its user by numbers, and it is not root."""
@@ -56,6 +59,7 @@ def test_no_tool_for_an_intruder(image: str, contract: Contract) -> None:
     assert [one.path for one in files(image) if one.kind != "folder" and one.name in tools] == []
 
 
+@pytest.mark.live
 @pytest.mark.control("IMG-05")
 def test_image_is_small(service: Service) -> None:
     """The unpacked image is within its size."""
@@ -63,16 +67,17 @@ def test_image_is_small(service: Service) -> None:
 
 
 @pytest.mark.control("IMG-05")
-def test_image_says_what_is_installed(image: str) -> None:
-    """The image has a record of its Debian packages, each with its version."""
-    record = image_text(image, "/var/lib/dpkg/status")
+def test_image_holds_the_allowed_packages(service: Service, contract: Contract) -> None:
+    """The Debian packages that the image says it holds, each with its version, are the allowed ones, and no other."""
+    record = image_text(service.facts.image, "/var/lib/dpkg/status")
     packages = re.findall(r"^Package: (\S+)$", record, re.MULTILINE)
     versions = re.findall(r"^Version: (\S+)$", record, re.MULTILINE)
 
-    assert {"dash", "libc6"} <= set(packages)
+    assert sorted(packages) == sorted(contract.packages.texts(service.promised.image)), f"packages of {service.name}"
     assert len(packages) == len(versions)
 
 
+@pytest.mark.live
 @pytest.mark.control("IMG-07")
 def test_image_has_a_health_check(image: str) -> None:
     """The image brings a health check of its own, so that it is watched where no Compose file is."""
@@ -82,6 +87,7 @@ def test_image_has_a_health_check(image: str) -> None:
     assert check.command[0] == "CMD"
 
 
+@pytest.mark.live
 @pytest.mark.promise("stopping reaches the program")
 def test_program_is_started_without_a_shell(image: str) -> None:
     """The image starts its program directly: a shell in between would swallow the signal to stop."""
@@ -91,6 +97,7 @@ def test_program_is_started_without_a_shell(image: str) -> None:
     assert first.rpartition("/")[2] not in {"sh", "dash", "bash"}
 
 
+@pytest.mark.live
 @pytest.mark.control("IMG-09")
 def test_image_says_where_it_comes_from(image: str) -> None:
     """The image's labels name version, commit and the commit's time in UTC."""
@@ -119,9 +126,10 @@ def test_code_comes_without_secrets_and_data(image: str) -> None:
     assert [one.path for one in code if SECRET_NAMES.fullmatch(one.name)] == []
 
 
+@pytest.mark.live
 @pytest.mark.control("SUP-04")
-def test_stack_runs_the_recorded_release(service: Service) -> None:
+def test_stack_runs_the_recorded_release(service: Service, evidence: Door) -> None:
     """The running image is the one that the release record of this stack names."""
-    record: dict[str, Any] = service.stack.as_root("sh", "-c", "cat /srv/state/releases/*.json").json()
+    record: dict[str, Any] = json.loads(evidence.read(service.stack.root / "state" / "current.json"))
 
     assert service.facts.image == record["images"][service.promised.image]["id"]

@@ -11,21 +11,8 @@ from backup.settings import from_environment
 from fixtures.contract import Contract
 from fixtures.evidence import Door
 from fixtures.keeper import Keeper
-from fixtures.snapshots import shelf_of
-from fixtures.stack import Stack
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.mark.control("BAK-01")
-def test_a_running_stack_has_a_fresh_snapshot(stack: Stack, contract: Contract) -> None:
-    """The newest verified snapshot is younger than the promised age, by the time inside its manifest."""
-    manifests = [one["manifest"] for one in shelf_of(stack).snapshots if one["fault"] is None]
-    newest = max(datetime.fromisoformat(one["created"]) for one in manifests if one["verified"])
-    now = datetime.fromisoformat(stack.as_root("date", "--utc", "--iso-8601=seconds").stdout.strip())
-
-    assert now - newest <= timedelta(hours=contract.backup.number("max_age_hours"))
-    assert stack.exec("backup", "python3", "-m", "backup", "health").stdout == "healthy\n"
 
 
 @pytest.mark.control("HLT-03")

@@ -60,7 +60,7 @@ def test_backups_folder_replaced_by_hand(module_stack: Stack) -> None:
     assert shelf_of(module_stack).names("daily") >= {name}
 
 
-@pytest.mark.control("BAK-11")
+@pytest.mark.control("RST-01")
 def test_lost_uploads_are_put_back_by_a_hot_restore(module_stack: Stack) -> None:
     """With uploads/ lost under the running site, a hot restore puts every file back that its rows name."""
     picture = send_picture(module_stack)
@@ -76,7 +76,7 @@ def test_lost_uploads_are_put_back_by_a_hot_restore(module_stack: Stack) -> None
     assert module_stack.client.get(f"/uploads/{picture}").ok
 
 
-@pytest.mark.control("BAK-11")
+@pytest.mark.control("RST-01")
 @pytest.mark.parametrize(
     ("harm", "blocked", "kept"),
     [("rm {0}; mkdir {0}; echo mine > {0}/kept", "{0}", "/kept"), ("mv images gone; echo mine > images", "images", "")],
@@ -102,7 +102,7 @@ def test_what_stands_in_the_way_of_an_upload_is_moved_aside(
     assert module_stack.client.get(f"/uploads/{picture}").content == MINIATURE
 
 
-@pytest.mark.control("BAK-11")
+@pytest.mark.control("BAK-05")
 def test_damaged_object_is_found_named_and_taken_anew(module_stack: Stack) -> None:
     """`verify` names a damaged object; without the upload beside it a restore is refused, with it the next snapshot
     takes it anew."""

@@ -30,28 +30,28 @@ CODES = CONTRACT.exit_codes
 
 
 @pytest.mark.control("RST-01")
-def test_restore_brings_back_exactly_what_was_promised(own_stack: Stack, contract: Contract) -> None:
+def test_restore_brings_back_exactly_what_was_promised(module_stack: Stack, contract: Contract) -> None:
     """After losing database and uploads the stack serves what was there at the snapshot, digest by digest."""
-    own_stack.write_walks(5)
-    picture = send_picture(own_stack)
-    promised, walks = canonical(own_stack), own_stack.read_walks()
-    own_stack.take_snapshot()
-    late = own_stack.write_walks(2)  # after the snapshot: must not come back
-    own_stack.lose_uploads()
-    assert own_stack.client.get(f"/uploads/{picture}").status_code != requests.codes.ok
-    own_stack.lose_database()
+    module_stack.write_walks(5)
+    picture = send_picture(module_stack)
+    promised, walks = canonical(module_stack), module_stack.read_walks()
+    module_stack.take_snapshot()
+    late = module_stack.write_walks(2)  # after the snapshot: must not come back
+    module_stack.lose_uploads()
+    assert module_stack.client.get(f"/uploads/{picture}").status_code != requests.codes.ok
+    module_stack.lose_database()
     # the loss must be real, or a restore that does nothing passes
-    wait_for("the site to miss its database", lambda: not own_stack.is_ready(), contract.recovery.ready_s)
+    wait_for("the site to miss its database", lambda: not module_stack.is_ready(), contract.recovery.ready_s)
 
-    report = own_stack.restore("latest")
+    report = module_stack.restore("latest")
 
-    own_stack.wait_until_ready(within=contract.recovery.ready_s)
-    assert canonical(own_stack) == promised
-    assert own_stack.read_walks() == walks
-    assert [walk for walk in late if walk in own_stack.read_walks()] == []
-    assert own_stack.client.get(f"/uploads/{picture}").status_code == requests.codes.ok
+    module_stack.wait_until_ready(within=contract.recovery.ready_s)
+    assert canonical(module_stack) == promised
+    assert module_stack.read_walks() == walks
+    assert [walk for walk in late if walk in module_stack.read_walks()] == []
+    assert module_stack.client.get(f"/uploads/{picture}").status_code == requests.codes.ok
     assert report["uploads_put_back"] == len(promised["uploads"]) > 0
-    assert own_stack.write_walks(1)[0] in own_stack.read_walks()
+    assert module_stack.write_walks(1)[0] in module_stack.read_walks()
 
 
 @pytest.mark.control("RST-01")

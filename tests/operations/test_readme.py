@@ -12,7 +12,8 @@ from fixtures.run import CHECKOUT
 from fixtures.stack import Stack
 
 README = CHECKOUT / "README.md"
-ONE_QUICK_FILE = "tests/static/test_contract.py"  # stands in for the whole suite, which cannot run itself
+# stands in for the whole suite, which cannot run itself
+TWO_QUICK_CONTROLS = ("--controls", "IMG-06,IMG-08", "-n0", "-p", "no:cacheprovider")
 
 pytestmark = pytest.mark.promise("the README's examples work")
 
@@ -35,7 +36,7 @@ def test_commands_of_the_readme_succeed_in_their_order(idle_stack: Stack) -> Non
     typed = commands()
     ended = {}
     for number, argv in enumerate(typed):
-        quick = [ONE_QUICK_FILE, "-p", "no:cacheprovider"] if argv == ["test"] else []
+        quick = TWO_QUICK_CONTROLS if argv == ["test"] else ()
         ended[number, *argv] = idle_stack.run(*argv, *quick, expect=None).code
 
     assert len(typed) >= len({"up", "test", "status", "backup", "restore", "down"})

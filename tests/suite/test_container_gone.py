@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from docker.models.containers import Container
 
-from fixtures.backend import ContainerBackend, Overdue, execute
+from fixtures.backend import ContainerBackend, execute
 from fixtures.engine_facts import ContainerGone, engine
 from fixtures.evidence import Door
+from fixtures.session import Overdue
 from fixtures.stack import Stack
 from fixtures.wait import wait_for
 
@@ -26,6 +27,7 @@ def sleeper(stack: Stack) -> Iterator[Container]:
         entrypoint="",
         init=True,
         network_mode="none",
+        healthcheck={"test": ["NONE"]},  # a probe that begins while the container is paused would hang the engine
         labels=stack.tool_labels(),
         detach=True,
     )

@@ -1,16 +1,39 @@
 """A pass without evidence is red; what was seen is in the report. Proven on a real run of pytest within the run."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from fixtures import events
 from fixtures.evidence import Completed, Door, EmptyAnswer
 from fixtures.inner import PLUGINS, run_pytest
+from fixtures.redaction import find
+from fixtures.session import SHELL
+from fixtures.stack import Stack
 
 pytestmark = pytest.mark.control("REP-02")
 
+TOKEN = "Zm9vYmFyYmF6cXV4LXRoaXMtaXMtbm90LXJlYWw_-xyz"  # noqa: S105  # like one, and none
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\nAAAA\n-----END OPENSSH PRIVATE KEY-----"
+SECRETS = {  # a text with a secret, and what is kept of it
+    "private key": (KEY, "‹redacted private key›"),
+    "bearer token": (f"Authorization: Bearer {TOKEN}", "Authorization: Bearer ‹redacted bearer token›"),
+    "credentials": ("authorization: basic dXNlcjpwYXNz", "authorization: basic ‹redacted basic credentials›"),
+    "variable": (f"WRITE_TOKEN={TOKEN}", "WRITE_TOKEN=‹redacted write token›"),
+    "JSON": (f'"session_key": "{TOKEN}"', '"session_key": "‹redacted write token›"'),
+}
+HARMLESS = [
+    "sha256:3e7371bfa98d0e83d232d7b33e7371bfa98d0e83d232d7b33e7371bfa98d0e83",
+    "400 1001:1001 /run/secrets/write_token",
+    "write_token: {file: /srv/monsite/secrets/write_token}",
+    "TOKEN_FILE=/x MONSITE_TOKEN=/run/secrets/monsite/write_token",
+    'head += f"Authorization: Bearer {token}"',
+    "token_missing: no bearer token was sent",
+]
 INNER = '''
 """A suite of its own."""
 import pytest
@@ -122,3 +145,45 @@ def test_secret_is_never_written_down(evidence: Door) -> None:
 
     assert answer == "it is s3cr3t-canary."
     assert evidence.looks[-1].output == "it is ‹redacted secret›."
+    assert evidence.looks[-1].redacted == 1
+
+
+@pytest.mark.parametrize(("text", "kept"), SECRETS.values(), ids=SECRETS)
+def test_what_looks_like_a_secret_is_blotted_out(evidence: Door, text: str, kept: str) -> None:
+    """A secret that nobody named is replaced by its kind, in the answer and in the command, and counted each time."""
+    evidence.saw(f"print {text}", f"{text} and {text}", subject="host")
+    look = evidence.looks[-1]
+
+    assert (look.output, look.command, look.redacted) == (f"{kept} and {kept}", f"print {kept}", 3)
+    assert look.sha256 == hashlib.sha256(look.output.encode()).hexdigest()
+    assert find(text) == [re.sub(".*‹redacted |›.*", "", kept)]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_secret_stays(evidence: Door, text: str) -> None:
+    """Paths, hashes, names of secrets and source code stay as they are."""
+    assert evidence.saw("print", text) == evidence.looks[-1].output
+    assert evidence.looks[-1].redacted == 0
+
+
+def test_look_into_a_container_names_its_image(stack: Stack, evidence: Door) -> None:
+    """A look through the door carries the container's name and the digest of its image."""
+    facts = stack.service("app").facts
+    stack.exec("app", "true")
+
+    assert [(look.subject, look.digest) for look in evidence.looks[-2:]] == [(facts.name, facts.image)] * 2
+
+
+def test_engine_tells_what_happened(stack: Stack) -> None:
+    """Between two instants the engine tells of a command as root and of nothing that came before or after it."""
+    stack.exec("backup", "true", user="1001:1001")
+    since = events.now()
+    stack.exec("backup", "true", user="0:0")
+    until = events.now()
+    stack.exec("gate", "true")
+
+    told = events.between(stack.name, since, until)
+
+    assert [(one.name, one.user) for one in told if one.action == events.EXEC and one.detail == SHELL] == [
+        (stack.service("backup").container, "0:0")
+    ]

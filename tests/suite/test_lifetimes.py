@@ -15,6 +15,7 @@ pytestmark = pytest.mark.promise("a failed start leaves its logs and nothing els
 
 INNER = '''
 """A suite that treats its stacks badly."""
+import pytest
 from fixtures.engine_facts import container
 from fixtures.stack import own_lifetime
 
@@ -22,6 +23,18 @@ def test_that_changes_the_shared_stack(stack, evidence):
     """A passing test restarts the gate."""
     evidence.saw("restart", "done")
     container(stack.service("gate").container).restart()
+
+@pytest.fixture
+def stopped(stack):
+    """The gate is stopped before the test's body begins."""
+    gate = container(stack.service("gate").container)
+    gate.stop(timeout=1)
+    yield
+    gate.start()
+
+def test_that_looks_at_a_stopped_service(stack, stopped):
+    """What the engine says of a stopped service reads well."""
+    assert stack.service("gate").facts.privileged is False
 
 def test_whose_stack_cannot_start(request, images):
     """The app of this stack ends at once."""
@@ -32,7 +45,7 @@ def test_whose_stack_cannot_start(request, images):
 
 @pytest.fixture(scope="module")
 def inner_run(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) -> tuple[Completed, Path]:
-    """Run pytest on the two tests with the project's own plugins; give its end and its report folder."""
+    """Run pytest on the three tests with the project's own plugins; give its end and its report folder."""
     del images
     folder = tmp_path_factory.mktemp("inner")
     overlay = folder / "broken.yaml"
@@ -46,14 +59,15 @@ def inner_run(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) 
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("test_that_changes_the_shared_stack", "this test changed the shared stack"),
+        ("test_that_changes_the_shared_stack", "the shared stack changed meanwhile"),
+        ("test_that_looks_at_a_stopped_service", "exited, exit code"),
         ("test_whose_stack_cannot_start", "service app is"),
     ],
 )
 def test_badly_treated_stack_turns_its_test_red(
     inner_run: tuple[Completed, Path], evidence: Door, name: str, complaint: str
 ) -> None:
-    """A test that changes the stack it shares is red though it passed; so is one whose stack does not start."""
+    """A test that passed on a shared stack that it changed, or that was not alive, is red; so is a failed start."""
     text = evidence.read(inner_run[1] / "junit.xml")
     every = ElementTree.fromstring(text).iter("testcase")  # noqa: S314  # written by our own run
     (case,) = [one for one in every if one.get("name") == name]

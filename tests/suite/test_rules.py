@@ -4,27 +4,18 @@ import re
 
 import pytest
 
+from fixtures.collected import finding_of
+from fixtures.controls import CONTROLS
 from fixtures.evidence import Door
 from fixtures.run import CHECKOUT
 
 pytestmark = pytest.mark.promise("a reader of the report knows what each line claims")
 
-# The catalogue's families, and how many controls each has.
-FAMILIES = {
-    "IMG": 10, "SUP": 4, "RUN": 20, "NET": 5, "WEB": 3, "HLT": 5, "VOL": 7,
-    "BAK": 12, "RST": 7, "DEP": 6, "MON": 4, "LOG": 4, "HST": 8, "REP": 9,
-}  # fmt: skip
-CONTROLS = {f"{family}-{number:02d}" for family, count in FAMILIES.items() for number in range(1, count + 1)}
 INSIDE = "fixtures/inside/"  # these run in containers, where wait.py is not
 SLEEP = re.compile(r"\btime\.sleep\(|\bimport sleep\b|\basyncio\.sleep\(")
 SOURCES = sorted(
     str(path.relative_to(CHECKOUT)) for folder in ("fixtures", "tests") for path in (CHECKOUT / folder).rglob("*.py")
 )
-
-
-def finding(item: pytest.Item) -> str:
-    """The sentence that the report prints."""
-    return " ".join((getattr(getattr(item, "obj", None), "__doc__", None) or "").split())
 
 
 def claims(item: pytest.Item) -> list[str]:
@@ -34,7 +25,7 @@ def claims(item: pytest.Item) -> list[str]:
 
 def test_every_test_states_its_finding(request: pytest.FixtureRequest, evidence: Door) -> None:
     """Each test has a sentence that is true when it passes, and none is written as an order to test."""
-    findings = {item.nodeid.partition("[")[0]: finding(item) for item in request.session.items}
+    findings = {item.nodeid.partition("[")[0]: finding_of(item) for item in request.session.items}
     evidence.saw("findings", "\n".join(f"{name}: {text}" for name, text in sorted(findings.items())))
 
     assert [name for name, text in findings.items() if not text.endswith(".")] == []
@@ -48,7 +39,7 @@ def test_every_test_stands_for_a_control_or_a_promise(request: pytest.FixtureReq
     controls = {str(mark.args[0]) for item in request.session.items for mark in item.iter_markers("control")}
 
     assert [name for name, those in named.items() if not those] == []
-    assert controls - CONTROLS == set()
+    assert controls - set(CONTROLS) == set()
 
 
 def test_only_one_file_sleeps(evidence: Door) -> None:

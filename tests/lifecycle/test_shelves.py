@@ -1,0 +1,120 @@
+"""The snapshots that a stack has now: fresh, whole, proven when made, private, and tried out lately.
+
+Read in the keeper's container as its own user, without a lock and without a write, so that it can be asked of a
+stack in production while the keeper is at work.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fixtures import shelves
+from fixtures.contract import Contract
+from fixtures.drills import backups_status, drill_beside
+from fixtures.shelves import TIERS, Shelves, Stored
+from fixtures.stack import Stack
+
+pytestmark = pytest.mark.live
+
+
+@pytest.mark.control("BAK-01")
+def test_newest_snapshot_is_fresh(stack: Stack, contract: Contract) -> None:
+    """The newest verified snapshot is younger than the promised age, by the time inside its manifest."""
+    limit = timedelta(hours=contract.backup.number("max_age_hours"))
+    made = [one.created for one in shelves.look(stack).snapshots if one.manifest["verified"]]
+    now = datetime.fromtimestamp(float(stack.exec("backup", "date", "+%s").stdout), UTC)
+
+    assert made, "there is no verified snapshot; `./stack backup now` takes one"
+    assert now - max(made) <= limit, f"the newest verified snapshot is of {max(made)}; `./stack backup now` says why"
+
+
+@pytest.mark.control("BAK-05")
+def test_no_payload_and_no_manifest_is_alone(stack: Stack) -> None:
+    """Every payload of every tier has its manifest, and every manifest its payload."""
+    assert shelves.settled(stack, Shelves.alone) == []
+
+
+@pytest.mark.deep
+@pytest.mark.control("BAK-05")
+def test_checksums_match_in_each_tier(stack: Stack) -> None:
+    """Read again, every payload of every tier is by sha256 what its manifest says, and unpacks to what it says."""
+    before = {(one.tier, one.name): one for one in shelves.look(stack).snapshots}
+    payloads, _ = shelves.reread(stack)
+    after = {(one.tier, one.name) for one in shelves.look(stack).snapshots}
+    stood = [one for key, one in before.items() if key in after]
+    keys = ("sha256", "raw_sha256")
+
+    seen = {one.payload: payloads.get(one.payload, "not there") for one in stood}
+    assert {one.tier for one in stood} == set(TIERS)
+    assert seen == {one.payload: {key: one.manifest[key] for key in keys} for one in stood}
+
+
+@pytest.mark.deep
+@pytest.mark.control("BAK-05")
+def test_objects_are_what_they_are_called(stack: Stack) -> None:
+    """Read again, every stored upload has the sha256 that is its name, and every upload of a manifest is stored."""
+    named = {one["sha256"] for stored in shelves.look(stack).snapshots for one in stored.manifest["uploads"]}
+    _, objects = shelves.reread(stack)
+    named &= {one["sha256"] for stored in shelves.look(stack).snapshots for one in stored.manifest["uploads"]}
+
+    assert {name: digest for name, digest in objects.items() if digest != name} == {}
+    assert named - set(objects) == set()
+
+
+@pytest.mark.control("BAK-06")
+def test_each_snapshot_was_opened_when_made(stack: Stack, contract: Contract) -> None:
+    """Each manifest says that the snapshot was verified, by which checks and tools, and counts the site's rows."""
+    snapshots = shelves.look(stack).snapshots
+    checks = dict.fromkeys(contract.backup.texts("checks"), "ok") | {"unpacked": "equal"}
+
+    assert {one.tier for one in snapshots} == set(TIERS)
+    assert {f"{one.tier}/{one.name}": said for one in snapshots if (said := unproven(one, checks))} == {}
+
+
+def unproven(stored: Stored, checks: dict[str, str]) -> dict[str, Any]:
+    """Give what a manifest should say and does not."""
+    made = stored.manifest
+    wrong = {key: made[key] for key, value in (("verified", True), ("checks", checks)) if made[key] != value}
+    if not {"walks", "attachments"} <= set(made["rows"]):
+        wrong["rows"] = made["rows"]
+    if not {"monsite", "sqlite", "python"} <= set(made["tools"]) or made["duration_s"] <= 0:
+        wrong |= {"tools": made["tools"], "duration_s": made["duration_s"]}
+    return wrong
+
+
+@pytest.mark.control("BAK-10")
+def test_backups_are_private_and_write_protected(stack: Stack, contract: Contract) -> None:
+    """Each stored file is the keeper's and read-only even to it; nobody else may enter the folders."""
+    modes = {True: contract.backup.text("folder_mode"), False: contract.backup.text("file_mode")}
+    owner = contract.stack.uid, contract.stack.gid
+
+    def faults(seen: Shelves) -> list[Any]:
+        kept = [one for one in seen.files if not one.working]
+        return [one for one in kept if (one.mode, one.uid, one.gid) != (modes[one.folder], *owner)]
+
+    assert shelves.settled(stack, faults) == []
+
+
+@pytest.mark.control("RST-07")
+@pytest.mark.usefixtures("drilled_once")
+def test_newest_drill_is_recent(stack: Stack, contract: Contract) -> None:
+    """The newest drill passed, and is not older than promised."""
+    newest = backups_status(stack)["drill"]
+    limit = timedelta(days=contract.drill.number("max_age_days"))
+
+    assert newest, "no drill yet: the first comes by itself an hour after the first snapshot, or `./stack backup drill`"
+    assert newest["outcome"] == "success", f"the newest drill failed: {newest['error']}; `./stack backup drill`"
+    assert datetime.now(UTC) - datetime.fromisoformat(newest["at"]) <= limit, (
+        f"the newest drill is of {newest['at']}; `./stack backup drill`"
+    )
+
+
+@pytest.mark.deep
+@pytest.mark.control("RST-07")
+def test_site_starts_on_the_newest_snapshot(stack: Stack) -> None:
+    """Brought back in scratch/, beside the live site, the newest snapshot is one on which the site starts."""
+    done = drill_beside(stack)
+
+    assert done["outcome"] == "success", f"{done['error']}; {done['hint']}"
+    assert done["walks"] == done["rows"]["walks"]
