@@ -138,7 +138,7 @@ def test_plan_equals_the_oracle_after_each_day(history: History, evidence: Door)
     evidence.saw(f"history: {history.name}", f"{publishes} publishes compared, {len(wrong)} differ")
 
     assert publishes > 0
-    assert wrong == []
+    assert wrong[:1] == [], f"{len(wrong)} of {publishes} publishes differ; the first:"
 
 
 def every_day(days: int) -> list[Day]:
