@@ -114,7 +114,7 @@ def test_code_is_roots_and_fixed(image: str) -> None:
     code = [one for one in files(image) if one.path.startswith("/app/")]
 
     assert any(one.name.endswith(".py") or one.name == "Caddyfile" for one in code), "there must be code"
-    assert [one for one in code if (one.uid, one.gid) != (0, 0)] == []
+    assert [f"{one.path}: {one.uid}:{one.gid}" for one in code if (one.uid, one.gid) != (0, 0)] == []
     assert [one for one in code if one.kind != "link" and one.mode & OTHERS_WRITE] == []
 
 
