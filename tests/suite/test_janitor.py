@@ -1,5 +1,8 @@
 """What a killed run left is cleared by the next, and nothing else is."""
 
+import os
+import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,3 +59,21 @@ def test_stack_of_a_dead_run_is_cleared_and_of_a_living_run_is_not(
         left.reload()
     assert stack.name not in cleared
     assert stack.identity() == before
+
+
+def test_home_that_was_never_finished_is_cleared(evidence: Door) -> None:
+    """A folder left by a run that died before it had its lock goes after a minute; one that is being made stays."""
+    name = f".{homes.PREFIX}{secrets.token_hex(4)}"
+    old, new = homes.all_homes() / f"{name}-old", homes.all_homes() / f"{name}-new"
+    for folder in (old, new):
+        (folder / "root").mkdir(parents=True)
+    long_ago = old.stat().st_mtime - 2 * homes.MADE_WITHIN_S
+    os.utime(old, (long_ago, long_ago))
+
+    cleared = evidence.saw("janitor", "\n".join(homes.clear_abandoned()))
+    there = (old.exists(), new.exists())
+    shutil.rmtree(new)
+
+    assert old.name in cleared
+    assert new.name not in cleared
+    assert there == (False, True)
