@@ -6,6 +6,7 @@ pytest_plugins = (
     "fixtures.selection",
     "fixtures.collected",
     "fixtures.evidence",
+    "fixtures.measured",
     "fixtures.phases",
     "fixtures.about",
     "fixtures.ledger",
