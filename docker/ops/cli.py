@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ops import backup as backups
-from ops import claims, engine, extract, lifecycle, release, report, testing
+from ops import claims, engine, extract, lifecycle, release, report, report_tools, testing
 from ops import doctor as machine
 from ops import lint as checks
 from ops import restore as restoring
@@ -121,6 +121,7 @@ def test(context: typer.Context) -> None:
     """
     ui, settings = Ui(), load()
     engine.ensure(ui, install=True)
+    report_tools.ensure(ui)
     release.build(settings, ui, refresh=False, install=True)
     raise typer.Exit(testing.bundle(testing.run(context.args), int(settings.values["MONSITE_KEEP_REPORTS"])))
 
