@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.browser import Browser, Look, served, unguarded
+from fixtures.contract import Contract
 from fixtures.evidence import Door
 from fixtures.hostile import HOSTILE
 from fixtures.made_run import made_run
@@ -20,7 +21,6 @@ LOOKS = {
     "a telephone by day": Look(380, dark=False),
     "1280 pixels at 200 %": Look(640, dark=False),  # what a page has of a window that is enlarged twice
 }
-READABLE_PX = 10
 PAGES = ("report", "index")
 
 
@@ -32,13 +32,13 @@ def run(tmp_path: Path) -> Document:
 
 @pytest.mark.control("REP-05")
 @pytest.mark.parametrize("name", PAGES)
-def test_page_meets_wcag(name: str, run: Document, browser: Browser) -> None:
+def test_page_meets_wcag(name: str, run: Document, browser: Browser, contract: Contract) -> None:
     """axe finds no violation of WCAG 2.1 A or AA by day or night, and nothing is cut off on a telephone or enlarged."""
     judged = browser.judge(_rendered(name, [run, run]), LOOKS)
 
     assert {look: one.violations for look, one in judged.items()} == dict.fromkeys(LOOKS, ())
     assert {look: one.wider for look, one in judged.items()} == dict.fromkeys(LOOKS, 0)
-    assert min(one.smallest for one in judged.values()) >= READABLE_PX
+    assert min(one.smallest for one in judged.values()) >= contract.report.number("readable_px")
     assert min(one.passes for one in judged.values()) > len(PAGES)
 
 
