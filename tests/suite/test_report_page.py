@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from fixtures.contract import Contract
+from fixtures.controls import CONTROLS
 from fixtures.evidence import Door
 from fixtures.hostile import HOSTILE
-from fixtures.made_run import GAPS, ON, made_run, write
+from fixtures.made_run import GAPS, ON, made_catalogue, made_run, write
 from fixtures.markup import parse
 from fixtures.report import document, page
 from fixtures.report.crosswalk import ProfileError
@@ -28,6 +29,7 @@ from fixtures.results import State
 
 ACTS = {"script", "iframe", "object", "embed", "link", "form", "base", "img", "video", "audio", "input", "button"}
 HIDES = {"details", "dialog", "template", "noscript"}
+ANSWER_CHARS = 20_000
 KNOWN = """
 html head meta title style body header nav main section article footer div span p h1 h2 h3 h4 ol ul li dl dt dd
 table caption thead tbody tr th td figure figcaption pre code b em br a abbr svg symbol use path circle rect text
@@ -173,6 +175,16 @@ def test_page_is_whole_without_a_script(rendered: Callable[..., str]) -> None:
 def test_answers_of_any_length_leave_the_page_small(rendered: Callable[..., str], contract: Contract) -> None:
     """Answers, names and reasons of a megabyte each make a page of less than one."""
     assert len(rendered("long " * 200_000).encode()) <= contract.report.whole("catalogue_bytes")
+
+
+@pytest.mark.promise("a page of a real run is light and soon there")
+def test_page_of_the_whole_catalogue_is_small(tmp_path: Path, contract: Contract, evidence: Door) -> None:
+    """Every control on every service, each with an answer of many kilobytes, makes a page of less than a megabyte."""
+    text = page.render(document.load(made_catalogue(tmp_path, ANSWER_CHARS)))
+    evidence.saw("page", f"{len(text.encode())} bytes\n{text[:5_000]}", subject="report.html")
+
+    assert text.count("<article ") == len(CONTROLS)
+    assert len(text.encode()) <= contract.report.whole("catalogue_bytes")
 
 
 @pytest.mark.promise("what an excerpt shows is what its control speaks of")
