@@ -147,7 +147,7 @@ def test_hostile_words_are_text(kind: str, rendered: Callable[..., str]) -> None
 
     shown = visible(words)[: LONGEST // 4]
     assert shown[:30] in seen.words
-    assert (seen.tags - plain.tags, plain.tags - seen.tags) == (Counter(), Counter()), "app: elements came or went"
+    assert (seen.tags - plain.tags, plain.tags - seen.tags) == (Counter(), Counter()), "elements came or went"
     assert {name for _, name, _ in seen.attributes} == {name for _, name, _ in plain.attributes}
     assert not [value for value in seen.values("a", "href") if not re.match(r"#|evidence/|[a-z]+\.[a-z]+$", value)]
     assert seen.depth == plain.depth
