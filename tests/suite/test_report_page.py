@@ -138,6 +138,27 @@ def test_headline_is_the_verdict(verdict: str, tmp_path: Path, evidence: Door) -
     assert f'<section id="verdict" class="verdict {shape}">' in text
 
 
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_narrow_run_does_not_read_like_a_whole_one(tmp_path: Path, evidence: Door) -> None:
+    """A run that was asked for less says so in its verdict and its answers, and names what it did not judge."""
+    run = document.load(made_run(tmp_path))
+    less = [
+        dataclasses.replace(one, decides=False, state=State.NOT_RUN, reason="not of this use", subjects=())
+        if one.id in ("RST-01", "NET-01")
+        else one
+        for one in run.controls
+    ]
+    done = dataclasses.replace(run.completeness, filters=(), left_out=(), missing=(), uncollected={})
+    said = parse(page.render(dataclasses.replace(run, verdict="PASS", completeness=done, controls=tuple(less)))).words
+    evidence.saw("narrow", said, subject="report.html")
+
+    assert "that this run was asked for hold, 1 under an accepted exception. 2 more are not of this run." in said
+    assert "By intention: 2 controls not of this run" in said
+    assert "Not looked at" in said
+    assert "was not asked for them (not of this use): NET-01, RST-01." in said
+    assert "Nothing was left out" not in said
+
+
 @pytest.mark.control("REP-05")
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_words_are_text(kind: str, rendered: Callable[..., str]) -> None:
