@@ -6,6 +6,8 @@ pytest_plugins = (
     "fixtures.selection",
     "fixtures.collected",
     "fixtures.evidence",
+    "fixtures.browser",
+    "fixtures.measured",
     "fixtures.phases",
     "fixtures.about",
     "fixtures.ledger",
@@ -19,4 +21,5 @@ pytest_plugins = (
     "fixtures.options",
     "fixtures.wrong_ways",
     "fixtures.trial",
+    "fixtures.engineers",
 )

@@ -1,4 +1,4 @@
-"""Make the README's pictures: a throw-away stack with sample walks, and the newest report, as Chromium shows them.
+"""Make the README's pictures: a throw-away stack with sample walks, and the example report, as Chromium shows them.
 
 usage: .venv/bin/python docs/make_pictures.py [REPORT.html]
 
@@ -8,6 +8,7 @@ Needs Chromium (`apt-get install chromium`). Writes docs/pictures/*.png.
 import math
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -102,10 +103,23 @@ def shoot(address: str, name: str, width: int, height: int) -> None:
         print(f"{target.relative_to(CHECKOUT)}: {target.stat().st_size} bytes")
 
 
+def shoot_control(report: Path, control: str, name: str, width: int, height: int) -> None:
+    """Photograph one control of a report, as a reader finds it who has followed its link."""
+    others = "main > section:not(#controls), .family:not(:has(#ID)), .family > :not(#ID), #controls > :not(.family)"
+    style = f"{others.replace('ID', control)} {{ display: none }}</style>"
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", report.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "control.html"
+        page.write_text(text.replace("</style>", style, 1), encoding="utf-8")
+        shoot(page.as_uri(), name, width, height)
+
+
 def main() -> None:
     """Start, seed, photograph, remove."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    report = Path(sys.argv[1] if len(sys.argv) > 1 else CHECKOUT / "reports" / "latest" / "engineers.html").resolve()
+    report = Path(sys.argv[1] if len(sys.argv) > 1 else CHECKOUT / "reports" / "example" / "report.html").resolve()
+    shoot(report.as_uri(), "report", 1280, 900)
+    shoot_control(report, "RUN-02", "report-control", 1280, 900)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
         mine = {"MONSITE_PROJECT": "monsite-pictures", "MONSITE_ROOT": str(root), "MONSITE_PORT": PORT}
@@ -116,7 +130,6 @@ def main() -> None:
             seed_site((root / "secrets" / "write_token").read_text().strip())
             shoot(URL, "site", 1280, 900)
             shoot(f"{URL}/walks/1", "walk", 1280, 1000)
-            shoot(report.as_uri(), "report", 1280, 900)
         finally:
             subprocess.run([launcher, "down", "--quiet"], check=False, env=environment)
             shutil.rmtree(root, ignore_errors=True)

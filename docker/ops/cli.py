@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ops import backup as backups
-from ops import claims, engine, extract, lifecycle, release, testing
+from ops import claims, engine, extract, lifecycle, release, report, report_tools, testing
 from ops import doctor as machine
 from ops import lint as checks
 from ops import restore as restoring
@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 backup_app = typer.Typer(help="Take, list, check, rotate and try out snapshots.", epilog=CODES, no_args_is_help=True)
 app.add_typer(backup_app, name="backup")
+report_app = typer.Typer(invoke_without_command=True)
+app.add_typer(report_app, name="report")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
@@ -112,14 +114,16 @@ def build(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def test(context: typer.Context) -> None:
-    """Prove the promises on throw-away stacks; every argument goes to pytest.
+    """Prove the promises on throw-away stacks, and make the report; every argument goes to pytest.
 
-    Its exit codes: 0 pass, 1 a control or promise is broken, 2 wrong usage, 3 incomplete: not all was looked at.
+    Its exit codes: 0 pass, 1 a control or promise is broken, 2 wrong usage, or no report could be made,
+    3 incomplete: not all was looked at.
     """
     ui, settings = Ui(), load()
     engine.ensure(ui, install=True)
+    report_tools.ensure(ui)
     release.build(settings, ui, refresh=False, install=True)
-    raise typer.Exit(testing.run(context.args).code)
+    raise typer.Exit(testing.bundle(testing.run(context.args), int(settings.values["MONSITE_KEEP_REPORTS"])))
 
 
 @app.command()
@@ -141,6 +145,43 @@ def verify(
     """
     wish = verifying.Wish(quick=quick, controls=controls, profile=profile)
     raise typer.Exit(verifying.verify(load(), Ui(as_json=as_json), wish))
+
+
+@report_app.callback(epilog=CODES)
+def report_run(
+    context: typer.Context,
+    run: Annotated[str, typer.Option("--run", metavar="R", help="Name or folder of a run.")] = "latest",
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="Read for one: cis, nist, anssi, iso27001, soc2.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="R0", help="Tell what changed since this earlier run.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Sign with this key, as ssh-keygen makes them.")
+    ] = None,
+    browse: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the report of a run: pages, JUnit, SARIF, manifest, signature; `verify` judges one."""
+    if context.invoked_subcommand is None:
+        wish = report.Wish(run=run, profile=profile, since=since, key=key)
+        keep = int(load().values["MONSITE_KEEP_REPORTS"])
+        raise typer.Exit(report.show(wish, keep, Ui(as_json=as_json), browse=browse))
+
+
+@report_app.command("verify", epilog=CODES)
+def report_verify(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The bundle's folder; without it, the newest run's.")
+    ] = None,
+    signers: Annotated[
+        Path | None, typer.Option("--signers", metavar="FILE", help="Whose keys you trust: NAME KEYTYPE KEY a line.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare every file of a report with its manifest and signature; exit 4 when something was changed."""
+    raise typer.Exit(report.verify(folder, signers, as_json=as_json))
 
 
 @app.command(epilog=CODES)

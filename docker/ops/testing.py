@@ -2,16 +2,14 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
-from ops.errors import StackError
+from ops import child, report
+from ops.errors import Exit, StackError
 from ops.settings import CHECKOUT
 
 INCOMPLETE = 3  # of the suite's own exit codes: something was not looked at
@@ -45,7 +43,7 @@ def run(
     results = reports / run_id / "results.json"
     if environment is None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MONSITE_")}
-    code = _child([sys.executable, "-m", "pytest", *args], {**environment, "SUITE_RUN": run_id}, out, checkout)
+    code = child.run([sys.executable, "-m", "pytest", *args], {**environment, "SUITE_RUN": run_id}, out, checkout)
     begun = (results.parent / "collected").is_dir()
     if not begun and NOT_A_RUN & set(args):
         return Ended(code, None)
@@ -62,22 +60,12 @@ def run(
     return Ended(code, results)
 
 
-def _child(argv: Sequence[str], environment: Mapping[str, str], out: int | None, folder: Path) -> int:
-    """Run it to its end; Ctrl-C reaches both of us, and it is the child that ends orderly and says so."""
-    child: subprocess.Popen[bytes] | None = None
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        if child is not None and number != signal.SIGINT:
-            child.send_signal(number)
-
-    # a handler, not SIG_IGN, which the child would inherit
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        child = subprocess.Popen(argv, cwd=folder, env=environment, stdout=out)
-        return child.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def bundle(ended: Ended, keep: int) -> int:
+    """Make the report of a run that has ended; give the code of the whole, in which a verdict of broken stays."""
+    if ended.results is None:
+        return ended.code
+    code = report.make(ended.results.parent.parent, ["--run", ended.results.parent.name, "--keep", str(keep)])
+    return ended.code if code == Exit.OK or ended.code == Exit.FAILED else USAGE
 
 
 def _written(results: Path) -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from fixtures import drills
+from fixtures import drills, measured
 from fixtures.contract import Contract
 from fixtures.drills import answer_of, backups_status, drill, held_drill, left_in_scratch, small_scratch
 from fixtures.engine_facts import container
@@ -60,6 +60,7 @@ def test_drill_starts_the_site_on_the_newest_snapshot(drilled: Stack) -> None:
     answer = drill(drilled)
 
     record = backups_status(drilled)["drill"]
+    measured.drill(drilled.name, record)
     told = {key: answer[key] for key in ("outcome", "name", "duration_s", "boot_s", "rows")}
     assert (answer["outcome"], answer["name"], answer["uploads_checked"]) == ("success", name, 1)
     assert answer["walks"] == answer["rows"]["walks"] == len(drilled.read_walks())

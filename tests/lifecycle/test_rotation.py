@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backup.rotation import DAILY, MONTHLY, TIERS, WEEKLY, Plan, Policy, Snapshot, plan
+from fixtures import measured
 from fixtures.contract import Contract
 from fixtures.evidence import Door, door
 from fixtures.histories import DAY, HISTORIES, Event, History, everything
-from fixtures.keeper import Keeper
+from fixtures.keeper import Keeper, Shelf
 from fixtures.oracle import AHEAD, Known, Numbers, must_keep, must_stand
 from fixtures.services import CONTRACT
 
@@ -300,8 +301,11 @@ def test_planning_again_changes_nothing(there: list[Snapshot], policy: Policy, n
 # -- the real command on real files ------------------------------------------------------------------
 
 
-def command_follows(keeper: Keeper, events: Iterable[Event], evidence: Door) -> None:
-    """Let the real command live through the events; after each of them exactly the oracle's files must stand."""
+def command_follows(keeper: Keeper, events: Iterable[Event], evidence: Door) -> tuple[Shelf, datetime]:
+    """Let the real command live through the events; after each exactly the oracle's files must stand.
+
+    Gives what stands at the end, and when that is.
+    """
     lived = list(live_through(events))
     told = keeper.live_through([day.event.step() for day in lived])
     before: dict[str, set[str]] = {tier: set() for tier in TIERS}
@@ -324,6 +328,7 @@ def command_follows(keeper: Keeper, events: Iterable[Event], evidence: Door) -> 
 
     assert {name for _, name, _ in shelf.faults()} <= spoiled
     assert {tier: shelf.names(tier) for tier in TIERS} == before
+    return shelf, lived[-1].event.at
 
 
 UNHEALTHY = CONTRACT.exit_codes.failed
@@ -343,7 +348,12 @@ def test_real_files_equal_the_oracle(keeper: Keeper, contract: Contract, evidenc
     """Whatever happens in two years, after each run of the real command exactly the oracle's files stand."""
     seed, count = contract.backup.whole("seed"), contract.backup.whole("real_events")
 
-    command_follows(keeper, everything(seed, BEGIN, PROMISED.whole("simulated_days"), count, NUMBERS), evidence)
+    days = PROMISED.whole("simulated_days")
+
+    left, end = command_follows(keeper, everything(seed, BEGIN, days, count, NUMBERS), evidence)
+
+    for one in left.snapshots:
+        measured.snapshot(f"{days} simulated days", one["tier"], one["manifest"], end)
 
 
 def test_failing_days_cost_nothing(keeper: Keeper, contract: Contract, evidence: Door) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures import shelves
+from fixtures import measured, shelves
 from fixtures.contract import Contract
 from fixtures.drills import backups_status, drill_beside
 from fixtures.shelves import TIERS, Shelves, Stored
@@ -22,8 +22,13 @@ pytestmark = pytest.mark.live
 def test_newest_snapshot_is_fresh(stack: Stack, contract: Contract) -> None:
     """The newest verified snapshot is younger than the promised age, by the time inside its manifest."""
     limit = timedelta(hours=contract.backup.number("max_age_hours"))
-    made = [one.created for one in shelves.look(stack).snapshots if one.manifest["verified"]]
+    there = shelves.look(stack).snapshots
+    made = [one.created for one in there if one.manifest["verified"]]
     now = datetime.fromtimestamp(float(stack.exec("backup", "date", "+%s").stdout), UTC)
+    for one in there:
+        measured.snapshot(stack.name, one.tier, one.manifest, now)
+    if made:
+        measured.newest(max(made), now, limit.total_seconds())
 
     assert made, "there is no verified snapshot; `./stack backup now` takes one"
     assert now - max(made) <= limit, f"the newest verified snapshot is of {max(made)}; `./stack backup now` says why"
@@ -99,6 +104,7 @@ def test_newest_drill_is_recent(stack: Stack, contract: Contract) -> None:
     limit = timedelta(days=contract.drill.number("max_age_days"))
 
     assert newest, "no drill yet: the first comes by itself an hour after the first snapshot, or `./stack backup drill`"
+    measured.drill(stack.name, newest)
     assert newest["outcome"] == "success", f"the newest drill failed: {newest['error']}; `./stack backup drill`"
     assert datetime.now(UTC) - datetime.fromisoformat(newest["at"]) <= limit, (
         f"the newest drill is of {newest['at']}; `./stack backup drill`"

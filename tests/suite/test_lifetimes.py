@@ -1,14 +1,13 @@
 """Stacks end as they should, also when something goes wrong. Proven on a real run of pytest within the run."""
 
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from fixtures import homes
 from fixtures.engine_facts import PROJECT_LABEL, engine
 from fixtures.evidence import Completed, Door
-from fixtures.inner import run_pytest
+from fixtures.inner import run_pytest, told_of
 from fixtures.run import CHECKOUT
 
 pytestmark = pytest.mark.promise("a failed start leaves its logs and nothing else; a shared stack stays as it is")
@@ -64,17 +63,12 @@ def inner_run(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) 
         ("test_whose_stack_cannot_start", "service app is"),
     ],
 )
-def test_badly_treated_stack_turns_its_test_red(
-    inner_run: tuple[Completed, Path], evidence: Door, name: str, complaint: str
-) -> None:
+def test_badly_treated_stack_turns_its_test_red(inner_run: tuple[Completed, Path], name: str, complaint: str) -> None:
     """A test that passed on a shared stack that it changed, or that was not alive, is red; so is a failed start."""
-    text = evidence.read(inner_run[1] / "junit.xml")
-    every = ElementTree.fromstring(text).iter("testcase")  # noqa: S314  # written by our own run
-    (case,) = [one for one in every if one.get("name") == name]
-    failure = case.find("failure")
+    test = told_of(inner_run[1] / "results.json", name)
 
-    assert failure is not None, inner_run[0].told()
-    assert complaint in "".join(failure.itertext())
+    assert test["outcome"] in ("broken", "error"), inner_run[0].told()
+    assert complaint in test["message"]
 
 
 def test_red_test_leaves_the_logs_of_its_containers(inner_run: tuple[Completed, Path], evidence: Door) -> None:
