@@ -1,5 +1,6 @@
 """Stacks end as they should, also when something goes wrong. Proven on a real run of pytest within the run."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ INNER = '''
 import pytest
 from fixtures.engine_facts import container
 from fixtures.stack import own_lifetime
+
+def test_that_is_green(stack):
+    """A visitor writes."""
+    stack.write_walks(1)
 
 def test_that_changes_the_shared_stack(stack, evidence):
     """A passing test restarts the gate."""
@@ -44,7 +49,7 @@ def test_whose_stack_cannot_start(request, images):
 
 @pytest.fixture(scope="module")
 def inner_run(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) -> tuple[Completed, Path]:
-    """Run pytest on the three tests with the project's own plugins; give its end and its report folder."""
+    """Run pytest on the four tests with the project's own plugins; give its end and its report folder."""
     del images
     folder = tmp_path_factory.mktemp("inner")
     overlay = folder / "broken.yaml"
@@ -79,6 +84,14 @@ def test_red_test_leaves_the_logs_of_its_containers(inner_run: tuple[Completed, 
     assert len({path.parent for path in logs}) == 2
     assert sorted(path.stem for path in logs) == sorted(["init", "gate", "app", "backup", "drill"] * 2)
     assert [path for path in logs if f"Container {path.stem} of {path.parent.name}" not in page] == []
+
+
+def test_green_test_shows_what_its_containers_said(inner_run: tuple[Completed, Path], evidence: Door) -> None:
+    """What the app said while a green test ran stands on the page beside what the test saw."""
+    page = evidence.read(inner_run[1] / "engineers.html")
+
+    assert told_of(inner_run[1] / "results.json", "test_that_is_green")["outcome"] == "proven", inner_run[0].told()
+    assert re.search(r"Container \S+-app-1 of \S+: what it said meanwhile.{0,2000}?/api/walks", page)
 
 
 def test_nothing_of_a_red_stack_is_left(inner_run: tuple[Completed, Path], evidence: Door) -> None:
