@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from ops import claims, health
@@ -58,14 +58,14 @@ def run(
     if display and display.wanted and args[0] in ("now", "verify", "restore", "drill"):
         argv.append("--progress")
     words = []
-    with tempfile.TemporaryFile() as told, _fed(source) as stdin:
+    with tempfile.TemporaryFile() as told, _fed(source) as stdin, _goes_on_by_itself(args[0]):
         process = subprocess.Popen(
             argv, stdin=stdin, stdout=answer, stderr=told, env=compose.environment, start_new_session=True
         )
         tail = _Tail(told.fileno())
         ended = False
         while not ended:
-            ended = _ended(process, args[0])
+            ended = _ended(process)
             for line in tail.lines(last=ended):
                 heard = Heard.parse(line)
                 if heard is None:
@@ -111,18 +111,24 @@ def _fed(source: Source | None) -> Iterator[IO[bytes]]:
             process.wait()
 
 
-def _ended(process: "subprocess.Popen[bytes]", verb: str) -> bool:
+@contextmanager
+def _goes_on_by_itself(verb: str) -> Iterator[None]:
+    """Say, on Ctrl-C at any moment from the keeper's start on, that it is only the launcher that ends."""
     try:
-        process.wait(timeout=LOOK_EVERY_S)
+        yield
     except KeyboardInterrupt:
         raise StackError(
             f"interrupted; the backup service goes on with `{verb}` by itself",
             "./stack backup list and ./stack status show what came of it",
             Exit.INTERRUPTED,
         ) from None
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=LOOK_EVERY_S)
+        return True
+    return False
 
 
 def _expect_an_end_of_its_own(args: Sequence[str], code: int, said: str, answered: int) -> None:

@@ -21,8 +21,19 @@ TIERS = ("daily", "weekly", "monthly")
 MARKS = chart.GOOD + chart.PINNED + chart.NOT_COUNTED + "23456789" + chart.MANY
 ESCAPE = "\x1b"
 CODES = CONTRACT.exit_codes
+TAKE_THE_LOCK = "import fcntl; fcntl.flock(open('/srv/backups/.lock'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
 
 pytestmark = pytest.mark.promise("an operator sees and handles every snapshot by one command")
+
+
+@pytest.fixture(autouse=True)
+def keeper_is_free(module_stack: Stack) -> None:
+    """Wait until the keeper is free: after a drill that failed the schedule begins one by itself."""
+    wait_for(
+        "the keeper to be free",
+        lambda: module_stack.exec("backup", "python3", "-c", TAKE_THE_LOCK).code == 0,
+        CONTRACT.drill.number("own_within_s"),
+    )
 
 
 def lines_of(done: Completed, first_word: str) -> list[str]:
@@ -397,8 +408,9 @@ def test_interrupt_at_the_start_is_quiet(module_stack: Stack, after_s: float) ->
     with launch(module_stack, "backup", "list") as launched:
         wait_for("./stack becomes the launcher proper", launched.loads_the_rest, 20, every=0.002)
         rest(after_s, "the launcher loads")
+        came_too_late = launched.process.poll() is not None  # a fast machine is done by then
         launched.signal(signal.SIGINT)
         done = launched.end()
 
-    assert done.code in (CODES.interrupted, -signal.SIGINT)
+    assert done.code in ((CODES.ok,) if came_too_late else (CODES.interrupted, -signal.SIGINT))
     assert "Traceback" not in done.stderr
