@@ -1,10 +1,11 @@
 """What runs is what was put there: no container was changed, added or taken away past `./stack up`."""
 
 import json
-from typing import Any
+from collections import Counter
 
 import pytest
 
+from fixtures import recorded
 from fixtures.engine_facts import PROJECT_LABEL, SERVICE_LABEL, engine
 from fixtures.evidence import Door
 from fixtures.services import Service
@@ -16,18 +17,12 @@ CONFIG_LABEL = "com.docker.compose.config-hash"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 
 
-def recorded(stack: Stack, evidence: Door) -> dict[str, Any]:
-    """Give what `up` wrote down of the containers it made."""
-    containers: dict[str, Any] = json.loads(evidence.read(stack.root / "state" / "running.json"))["containers"]
-    return containers
-
-
-def test_container_is_as_up_made_it(service: Service, evidence: Door) -> None:
+def test_container_is_as_up_made_it(service: Service) -> None:
     """The container has the image and the configuration that `up` recorded."""
     facts = service.facts
     seen = {"config": facts.labels[CONFIG_LABEL], "image": facts.image}
 
-    assert seen == recorded(service.stack, evidence)[service.name]
+    assert seen == recorded.containers(service.stack).get(service.name), f"{service.name} is not as it was recorded"
 
 
 def test_no_container_was_added_or_lost(stack: Stack, evidence: Door) -> None:
@@ -38,6 +33,10 @@ def test_no_container_was_added_or_lost(stack: Stack, evidence: Door) -> None:
     evidence.saw(f"engine ps --all of project {stack.name}", json.dumps(states), subject=stack.name)
     jobs = stack.contract.stack.jobs
 
-    assert states == sorted((name, "exited" if name in jobs else "running") for name in recorded(stack, evidence)), (
-        "`./stack up` brings back what was recorded"
+    made = Counter((name, "exited" if name in jobs else "running") for name in recorded.containers(stack))
+
+    seen = Counter(states)
+    assert seen == made, (
+        f"seen and not recorded: {sorted((seen - made).elements())}; "
+        f"recorded and not seen: {sorted((made - seen).elements())}; `./stack up` brings back what was recorded"
     )

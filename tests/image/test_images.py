@@ -1,16 +1,17 @@
 """The built images: who they run as, what is in them, what they weigh."""
 
-import json
 import re
+import shlex
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
+from fixtures import homes, recorded
 from fixtures.contract import Contract
 from fixtures.engine_facts import ImageFacts, image_facts
 from fixtures.evidence import Door
 from fixtures.image_files import ImageFile, image_files, image_text
+from fixtures.run import CHECKOUT
 from fixtures.services import Service
 
 MEGABYTE = 1_000_000
@@ -99,13 +100,17 @@ def test_program_is_started_without_a_shell(image: str) -> None:
 
 @pytest.mark.live
 @pytest.mark.control("IMG-09")
-def test_image_says_where_it_comes_from(image: str) -> None:
-    """The image's labels name version, commit and the commit's time in UTC."""
-    labels = facts(image).labels
+def test_image_says_where_it_comes_from(service: Service) -> None:
+    """The image's labels name version, commit and the commit's time in UTC: those of the stack's release record."""
+    labels = facts(service.facts.image).labels
+    release = recorded.release(service.stack)
+    source = release["images"][service.promised.image]["source"]
+    said = {name: labels[f"{LABELS}{name}"] for name in ("version", "revision", "created")}
 
     assert re.fullmatch(r"\d+\.\d+\.\d+", labels[f"{LABELS}version"])
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", labels[f"{LABELS}revision"])
     assert datetime.fromisoformat(labels[f"{LABELS}created"]).tzinfo == UTC
+    assert said == {"version": release["version"], "revision": source["commit"], "created": source["created"]}
 
 
 @pytest.mark.control("IMG-10")
@@ -128,8 +133,15 @@ def test_code_comes_without_secrets_and_data(image: str) -> None:
 
 @pytest.mark.live
 @pytest.mark.control("SUP-04")
-def test_stack_runs_the_recorded_release(service: Service, evidence: Door) -> None:
+def test_stack_runs_the_recorded_release(service: Service) -> None:
     """The running image is the one that the release record of this stack names."""
-    record: dict[str, Any] = json.loads(evidence.read(service.stack.root / "state" / "current.json"))
+    assert service.facts.image == recorded.release(service.stack)["images"][service.promised.image]["id"]
 
-    assert service.facts.image == record["images"][service.promised.image]["id"]
+
+@pytest.mark.control("SUP-04")
+def test_no_image_is_fetched_in_place_of_a_built_one(docker_compose_command: str, evidence: Door) -> None:
+    """Compose may pull the image of no service and no job: where the built one is missing, nothing starts."""
+    argv = [*shlex.split(docker_compose_command), "--env-file", "/dev/null", "-f", "docker/compose.yaml", "config"]
+    resolved = evidence.run(*argv, "--format", "json", env=homes.environment(), cwd=CHECKOUT).json()["services"]
+
+    assert {name: one.get("pull_policy") for name, one in resolved.items()} == dict.fromkeys(resolved, "never") != {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fixtures import recorded
 from fixtures.engine_facts import engine, image_facts
 from fixtures.evidence import Door
 from fixtures.image_files import image_contents, image_text
@@ -20,9 +21,9 @@ READ_IN = ("/app", "/etc")
 
 
 @pytest.fixture
-def base(stack: Stack, evidence: Door) -> dict[str, Any]:
+def base(stack: Stack) -> dict[str, Any]:
     """What the release record says of the base that its images start from."""
-    found: dict[str, Any] = json.loads(evidence.read(stack.root / "state" / "current.json"))["base"]
+    found: dict[str, Any] = recorded.release(stack)["base"]
     return found
 
 
@@ -66,6 +67,7 @@ def test_packages_are_those_of_the_base(service: Service, base: dict[str, Any]) 
 @pytest.mark.control("IMG-03")
 def test_no_secret_in_how_the_image_was_made(service: Service, evidence: Door) -> None:
     """No step of the image's history, variable or label holds what looks like a secret, or the write token."""
+    token = service.stack.token()
     image = service.facts.image
     made = evidence.saw("engine history", json.dumps(engine().images.get(image).history(), indent=1), subject=image)
     seen = image_facts(image)
@@ -73,15 +75,16 @@ def test_no_secret_in_how_the_image_was_made(service: Service, evidence: Door) -
     texts = {"history": made, "variables and labels": "\n".join(settings)}
 
     assert {place: found for place, text in texts.items() if (found := find(text))} == {}
-    assert [place for place, text in texts.items() if service.stack.token() in text] == []
+    assert [place for place, text in texts.items() if token in text] == []
 
 
 @pytest.mark.control("IMG-03")
 def test_no_secret_in_the_image_s_files(service: Service) -> None:
     """No file of the code or of the settings in the image holds what looks like a secret, or the write token."""
+    token = service.stack.token()
     files = image_contents(service.facts.image, *READ_IN)
     texts = {path: body.decode("utf-8", errors="replace") for path, body in files.items()}
 
     assert any(path.startswith("/app/") for path in texts), "there must be code"
     assert {path: found for path, text in texts.items() if (found := find(text))} == {}
-    assert [path for path, text in texts.items() if service.stack.token() in text] == []
+    assert [path for path, text in texts.items() if token in text] == []
