@@ -89,8 +89,8 @@ class Settings:
 
     @property
     def root(self) -> Path:
-        """The folder of what outlives containers."""
-        return CHECKOUT / Path(self.values["MONSITE_ROOT"]).expanduser()
+        """The folder of what outlives containers, by the one name under which the engine knows it."""
+        return Path(os.path.realpath(CHECKOUT / Path(self.values["MONSITE_ROOT"]).expanduser()))
 
     @property
     def live(self) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from fixtures import events, in_production, live
 from fixtures.contract import Contract
 from fixtures.controls import CONTROLS
-from fixtures.drills import drill
+from fixtures.drills import backups_status, drill
 from fixtures.engine_facts import container, engine
 from fixtures.evidence import Completed, Door
 from fixtures.launches import at_work
@@ -25,11 +25,30 @@ pytestmark = pytest.mark.promise("a stack in production can be verified at noon"
 PASS, BROKEN, INCOMPLETE = 0, 1, 3
 # What only looking leads to; each health probe is an exec too.
 LOOKING = {"exec_create", "exec_start", "exec_die", "exec_detach", "health_status"}
+# What the keeper wrote last, dated two days after it was.
+FROM_TOMORROW = """
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+def later(at):
+    return (datetime.fromisoformat(at) + timedelta(days=2)).isoformat()
+
+for file in Path("/srv/backups").glob("[dwm]*/balades_*.json"):
+    made = json.loads(file.read_text())
+    file.write_text(json.dumps(made | {"created": later(made["created"])}))
+file = Path("/srv/status/backup.json")
+told = json.loads(file.read_text())
+told["drill"]["at"] = later(told["drill"]["at"])
+file.write_text(json.dumps(told))
+"""
+SECRETS = "IMG-03,RUN-19"
 # The machine of whoever runs the tests is not what they are about.
 OF_THE_STACK = ",".join(sorted({one.family for one in CONTROLS.values()} - {"HST"}))
 ROOT_USERS = {"", "0", "root", events.FORGOTTEN}
 MIB = 1 << 20
 NAMED_IN_RESULTS = ("commit", "suite_sha256", "compose_sha256", "started", "ended", "actor")
+BY_THE_CLOCK = ("updated", "free_bytes")  # the keeper writes them anew while it waits
 NO_PASS = ("broken", "error")
 SHOWN_CHARS = 500
 
@@ -61,13 +80,23 @@ def reasons(done: Completed) -> str:
     return "\n".join([*(words[:SHOWN_CHARS] for words in told["because"]), *wrong])
 
 
-def data_of(stack: Stack) -> tuple[dict[str, Any], dict[str, str]]:
-    """Give a digest of everything people wrote, and of everything that is stored of it."""
-    return canonical(stack), dict(shelf_of(stack).kept())
+def data_of(stack: Stack) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
+    """Give a digest of everything people wrote, and of everything that is stored of it, and what the keeper told."""
+    told = {key: one for key, one in backups_status(stack).items() if key not in BY_THE_CLOCK}
+    return canonical(stack), dict(shelf_of(stack).kept()), told
+
+
+def report_files(done: Completed) -> dict[str, bytes]:
+    """Give every file of the report that a run left."""
+    folder = Path(done.json()["results"]).parent
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_nothing_is_touched(in_use: Stack) -> None:
-    """A whole `verify` passes; the engine saw only looks of the services' own users, and data and snapshots stay."""
+    """A whole `verify` passes; the engine saw only looks of the services' own users.
+
+    Data and snapshots stay, and so does what the keeper tells of them: no drill, no run and no verdict was added.
+    """
     before, lives = data_of(in_use), in_use.identity()
     since = events.now()
 
@@ -79,6 +108,43 @@ def test_nothing_is_touched(in_use: Stack) -> None:
     assert [str(one) for one in seen if one.action == events.EXEC and one.user.partition(":")[0] in ROOT_USERS] == []
     assert (data_of(in_use), in_use.identity()) == (before, lives)
     assert {"BAK-05", "VOL-05", "RST-07", "RUN-20", "SUP-04"} <= judged(done, "proven")
+
+
+def test_report_does_not_tell_the_token(in_use: Stack, evidence: Door) -> None:
+    """No file of the report of a `verify` that judges the secrets has the write token."""
+    done = verify(in_use, "--quick", "--controls", SECRETS)
+    files = report_files(done)
+    evidence.saw("files of the report", "\n".join(files), subject=in_use.name)
+    token = in_use.token().encode()
+
+    assert judged(done, "proven") == set(SECRETS.split(",")), reasons(done)
+    assert any(path.startswith("evidence/") for path in files), "the evidence must be there, or nothing was read"
+    assert [path for path, body in files.items() if token in body] == []
+
+
+def test_report_of_a_leak_does_not_repeat_it(own_stack: Stack, evidence: Door) -> None:
+    """When the log has the write token, the report says in which service's log, and not the token."""
+    token = own_stack.token()
+    own_stack.visitor().get(f"/api/walks/{token}")
+
+    done = verify(own_stack, "--quick", "--controls", SECRETS)
+
+    files = report_files(done)
+    evidence.saw("files of the report", "\n".join(files), subject=own_stack.name)
+    assert judged(done, "broken") == {"RUN-19"}, reasons(done)
+    assert "log of app: 1 of its lines have the write token, such as {" in reasons(done)
+    assert [path for path, body in files.items() if token.encode() in body] == []
+
+
+def test_root_may_be_spelled_in_a_long_way(in_use: Stack) -> None:
+    """A stack is verified by its root, however that is spelled: the same folder by a detour is no other one."""
+    detour = in_use.root.parent / in_use.root.name / ".." / in_use.root.name
+
+    done = in_use.run(
+        "verify", "--quick", "--json", "--controls", "VOL-01,VOL-03", env={"MONSITE_ROOT": str(detour)}, expect=None
+    )
+
+    assert (done.code, judged(done, "proven")) == (PASS, {"VOL-01", "VOL-03"}), reasons(done)
 
 
 @pytest.mark.parametrize("verb", [("now",), ("restore", "latest")], ids=["backup", "restore"])
@@ -153,6 +219,9 @@ def test_stopped_service_is_no_pass(in_use: Stack, contract: Contract) -> None:
     assert done.code == BROKEN, reasons(done)
     assert "RUN-20" in judged(done, "broken")
     assert {"RUN-01", "NET-04"} <= judged(done, "error")
+    assert "seen and not recorded: [('drill', 'exited')]; recorded and not seen: [('drill', 'running')]" in reasons(
+        done
+    )
 
 
 def test_only_what_is_asked_for_is_judged(in_use: Stack) -> None:
@@ -179,6 +248,46 @@ def test_where_nothing_runs_nothing_is_proven(in_use: Stack, idle_stack: Stack, 
         ended, True
     )
     assert [state for state, done in ended.items() if "hint: " not in done.stderr] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "code", "control", "words"),
+    [
+        # the release that runs is another one than was recorded
+        ("current.json", '"version": "', '"version": "9', BROKEN, "IMG-09", "'version': '9"),
+        # no record any more
+        ("running.json", "{", "[", INCOMPLETE, "RUN-20", "running.json is damaged: no record of `./stack up` (JSON"),
+        ("running.json", '"containers"', '"content"', INCOMPLETE, "RUN-20", "(KeyError: 'containers')"),
+    ],
+    ids=["another release", "no JSON", "no containers"],
+)
+def test_record_that_is_not_of_the_stack_is_named(
+    in_use: Stack, name: str, old: str, new: str, code: int, control: str, words: str
+) -> None:
+    """A record of another release is broken, and one that nobody can read leaves its control open; both by name."""
+    path = in_use.root / "state" / name
+    good = path.read_text(encoding="utf-8")
+    path.write_text(good.replace(old, new), encoding="utf-8")
+    try:
+        done = verify(in_use, "--quick", "--controls", control)
+    finally:
+        path.write_text(good, encoding="utf-8")
+
+    assert (done.code, judged(done, "broken" if code == BROKEN else "error")) == (code, {control}), reasons(done)
+    assert words in reasons(done)
+
+
+def test_backups_of_the_future_are_broken(own_stack: Stack) -> None:
+    """A snapshot and a drill that are dated after today are no recent ones."""
+    own_stack.take_snapshot()
+    drill(own_stack)
+    own_stack.as_root("python3", "-c", FROM_TOMORROW)
+
+    done = verify(own_stack, "--quick", "--controls", "BAK-01,RST-07")
+
+    assert (done.code, judged(done, "broken")) == (BROKEN, {"BAK-01", "RST-07"}), reasons(done)
+    words = ("the newest verified snapshot is of", "the newest drill is of")
+    assert [one for one in words if one not in reasons(done)] == []
 
 
 @pytest.mark.control("REP-09")
@@ -221,6 +330,26 @@ def test_stack_in_production_is_only_looked_at(in_use: Stack, evidence: Door) ->
 
     assert [words for words in refused if "runs in production" not in words] == []
     assert in_use.answers()
+
+
+def test_container_that_is_roots_is_not_entered(own_stack: Stack, tmp_path: Path, evidence: Door) -> None:
+    """A service whose own user became root is not entered at all, by no way of looking; another one still is."""
+    overlay = tmp_path / "root.yaml"
+    overlay.write_text("services: {gate: {user: '00:0'}}\n", encoding="utf-8")
+    own_stack.run("up", "--json", env={"MONSITE_OVERLAY": f"{own_stack.settings['MONSITE_OVERLAY']}:{overlay}"})
+    seen = in_production.LiveStack(own_stack.settings, own_stack.contract)
+    refused = []
+    for wish in (
+        lambda: seen.exec("gate", "id"),
+        lambda: seen.service("gate").output("id"),
+        lambda: seen.service("gate").host.run("id"),
+    ):
+        with pytest.raises(in_production.OffLimits) as refusal:
+            wish()
+        refused.append(evidence.saw("refused", str(refusal.value), subject=seen.name))
+
+    assert [words for words in refused if "gate-1 runs in production, and as root" not in words] == []
+    assert seen.service("app").output("id", "-u").strip() == str(seen.contract.stack.uid)
 
 
 def test_mark_on_a_test_with_its_own_stack_is_refused(
