@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,7 +44,10 @@ def run(
     results = reports / run_id / "results.json"
     if environment is None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MONSITE_")}
-    code = child.run([sys.executable, "-m", "pytest", *args], {**environment, "SUITE_RUN": run_id}, out, checkout)
+    _expect_room(reports)
+    # options in a shell would choose the tests, and nobody would see them in the command
+    ours = {name: value for name, value in environment.items() if name != "PYTEST_ADDOPTS"}
+    code = child.run([sys.executable, "-m", "pytest", *args], {**ours, "SUITE_RUN": run_id}, out, checkout)
     begun = (results.parent / "collected").is_dir()
     if not begun and NOT_A_RUN & set(args):
         return Ended(code, None)
@@ -66,6 +70,19 @@ def bundle(ended: Ended, keep: int) -> int:
         return ended.code
     code = report.make(ended.results.parent.parent, ["--run", ended.results.parent.name, "--keep", str(keep)])
     return ended.code if code == Exit.OK or ended.code == Exit.FAILED else USAGE
+
+
+def _expect_room(reports: Path) -> None:
+    """Refuse a run that could not say what it found."""
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=reports).close()
+    except OSError as error:
+        raise StackError(
+            f"nothing can be written to {reports}: {error.strerror}: nothing was looked at",
+            "make it a folder that you may write to, or name another one in SUITE_REPORTS",
+            INCOMPLETE,
+        ) from error
 
 
 def _written(results: Path) -> int | None:
