@@ -2,6 +2,10 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +15,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from fixtures.evidence import Completed, Door, door
-from fixtures.inner import PLUGINS, catalogue_of, results_of, run_pytest
+from fixtures.inner import PLUGINS, catalogue_of, environment, results_of, run_pytest
 from fixtures.ledger import SCHEMA
-from fixtures.results import Exit
+from fixtures.results import SHOWN, Exit
 
 pytestmark = pytest.mark.control("REP-01")
 
@@ -95,6 +99,7 @@ LOSSES = {
         files={"fixtures/controls.toml": catalogue_of({"RUN-01": "", "RUN-09": ""})},
     ),
     "test without evidence": Loss(another("assert True"), "passed without one look"),
+    "tests set up alone": Loss(another(LOOKED), "it was set up, and never called", ("-n0", "--setup-only")),
 }
 
 
@@ -120,6 +125,80 @@ def test_lost_check_makes_the_run_incomplete(tmp_path: Path, loss: Loss) -> None
 
     assert done.code == Exit.INCOMPLETE, done.told()
     assert loss.says in " ".join((done.stdout + done.stderr).split())
+
+
+def test_operators_shell_does_not_choose_the_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options for pytest in the operator's environment change nothing in a run that the launcher starts."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--setup-plan")
+    done = launch(tmp_path, another(LOOKED), "-n0")
+
+    assert done.code == Exit.PASS, done.told()
+    assert {one["state"] for one in results_of(tmp_path)["controls"]} == {"proven"}
+
+
+def test_terminal_names_no_more_than_can_be_read(tmp_path: Path) -> None:
+    """Of many controls and tests without an answer the terminal names the first and counts the rest."""
+    names = [f"RUN-{number}" for number in range(10, 10 + SHOWN + 3)]
+    many = ANOTHER.format(body=LOOKED, fixture="evidence")
+    suite = another(LOOKED).replace(LOOKED, "raise OSError('gone')", 1)
+    suite += "".join(many.replace("RUN-02", one).replace("another", one.replace("-", "_")) for one in names)
+    done = launch(tmp_path, suite, "-n0", "--maxfail=1")
+    missing = results_of(tmp_path)["completeness"]["missing"]
+    (because,) = [line for line in done.stdout.splitlines() if line.startswith("because: tests that never reported: ")]
+    (not_run,) = [line for line in done.stdout.splitlines() if line.startswith("not-run: ")]
+
+    assert len(missing) == SHOWN + 4
+    assert because.count("::") == SHOWN
+    assert because.endswith("… 4 more, in results.json")
+    assert not_run.count("RUN-") == SHOWN
+    assert ", … 4 more, in results.json: " in not_run
+
+
+def test_catalogue_that_cannot_be_read_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    """A run whose catalogue is damaged ends with the code for wrong usage and one line that names the place."""
+    done = launch(tmp_path, LOOKS, "-n0", files={"fixtures/controls.toml": "schema = 1\n[controls\n"})
+
+    assert done.code == Exit.USAGE, done.told()
+    assert "error: controls.toml: " in done.stderr
+    assert "Traceback" not in done.told()
+    assert "test session starts" not in done.stdout
+
+
+def test_run_that_can_leave_no_report_does_not_begin(tmp_path: Path) -> None:
+    """A run that cannot write to the folder of its reports ends as incomplete with one line, before any test."""
+    (tmp_path / "reports").write_text("a file where the folder should be", encoding="utf-8")
+    done = launch(tmp_path, LOOKS, "-n0")
+
+    assert done.code == Exit.INCOMPLETE, done.told()
+    assert f"error: nothing can be written to {tmp_path / 'reports'}: " in done.stderr
+    assert "Traceback" not in done.told()
+    assert "test session starts" not in done.stdout
+
+
+ALONE = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+LAUNCHER = (
+    "import os, sys; from ops import child; child.run([sys.executable, '-c', sys.argv[1]], os.environ, None, '.')"
+)
+ORPHAN_S = 10
+
+
+def test_killed_launcher_takes_its_run_along(tmp_path: Path, evidence: Door) -> None:
+    """When the launcher is killed with SIGKILL, the run that it started ends too."""
+    argv = [sys.executable, "-c", LAUNCHER, ALONE]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=environment(tmp_path)) as launcher:
+        assert launcher.stdout is not None
+        child = int(launcher.stdout.readline())
+        launcher.kill()
+        try:
+            launcher.communicate(timeout=ORPHAN_S)  # to the end of the pipe, which the child holds open
+        except subprocess.TimeoutExpired:
+            os.kill(child, signal.SIGKILL)
+            alive = True
+        else:
+            alive = False
+    evidence.saw("kill -9 of the launcher", f"its child is {'alive' if alive else 'gone'}")
+
+    assert not alive
 
 
 # -- what a state is made of

@@ -123,8 +123,11 @@ def test_unknown_name_is_wrong_usage(tmp_path: Path) -> None:
         (("--deselect", "tests/test_inner.py::test_root"), {"root"}),
         (("tests/test_inner.py",), set()),
         (("--controls", "RUN", "-k", "root"), {"writable"}),
+        (("-o", "python_functions=test_root"), set()),
+        (("-o", "norecursedirs=none"), set()),
+        (("-c", "pytest.ini"), set()),
     ],
-    ids=["-k", "-m", "--deselect", "a path", "-k within a family"],
+    ids=["-k", "-m", "--deselect", "a path", "-k within a family", "-o of names", "-o of folders", "-c"],
 )
 def test_filtered_run_is_incomplete_and_says_what_it_left_out(
     tmp_path: Path, options: tuple[str, ...], left: set[str]
@@ -155,6 +158,33 @@ def test_run_of_what_failed_last_is_incomplete(tmp_path: Path) -> None:
     assert done.code == Exit.INCOMPLETE, done.told()
     assert "limited by --last-failed" in done.stdout
     assert "1 passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--trial", "RUN-01,BOGUS-1"), "error: --trial: there is no control 'BOGUS-1' to sabotage"),
+        (("--live", "--trial", "RUN-01"), "error: --trial is never held on a running stack; leave --live out"),
+    ],
+    ids=["unknown control", "on a running stack"],
+)
+def test_trial_that_cannot_be_held_is_wrong_usage(tmp_path: Path, options: tuple[str, ...], complaint: str) -> None:
+    """A trial of what does not exist, or of a stack in use, ends with the code for wrong usage, before any test."""
+    done = run(tmp_path, "-p", "fixtures.live", "-p", "fixtures.trial", "-n0", *options)
+
+    assert done.code == Exit.USAGE, done.told()
+    assert complaint in done.stderr
+    assert "test session starts" not in done.stdout
+
+
+def test_trial_alone_is_no_verdict(tmp_path: Path) -> None:
+    """The inner run of a trial writes its results and ends as incomplete, though all it looked at is proven."""
+    done = run(tmp_path, "-p", "fixtures.trial", "-n0", "--trial", "RUN-02", "--unharmed")
+    (looked,) = [one for one in results_of(tmp_path)["controls"] if one["subjects"]]
+
+    assert done.code == Exit.INCOMPLETE, done.told()
+    assert (looked["id"], looked["state"]) == ("RUN-02", "proven")
+    assert "because: the inner run of a trial judges a check, not the stack" in done.stdout
 
 
 def test_benchmarks_are_a_use_of_their_own(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 """An accepted exception is owned, expires, hides nothing, and is not kept longer than it is needed."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from fixtures.evidence import Door, door
-from fixtures.inner import PLUGINS, results_of, run_pytest
+from fixtures.inner import PLUGINS, catalogue_of, results_of, run_pytest
 from fixtures.results import Exit
-from fixtures.waivers import LONGEST, WaiversError, load, parse
+from fixtures.waivers import LONGEST, WaiversError, load, parse, rule
 
 pytestmark = pytest.mark.control("REP-07")
 
@@ -31,6 +32,25 @@ def test_service(service, evidence):
 '''
 
 
+UNCHECKED = '''
+@pytest.mark.control("RUN-01")
+def test_other(service, evidence):
+    """It could not be seen."""
+    evidence.saw("name", service)
+    if service == "app":
+        raise OSError("gone")
+'''
+ON_A_HOST = '''
+"""A suite that looks at a host."""
+import pytest
+
+@pytest.mark.control("HST-01")
+def test_host(evidence):
+    """The host is sound."""
+    evidence.saw("uname", "Linux")
+'''
+
+
 def waiver(**changes: object) -> str:
     """Write waivers.toml with one waiver; a change to None leaves the line out."""
     lines = {
@@ -46,9 +66,10 @@ def waiver(**changes: object) -> str:
     )
 
 
-def run_waived(folder: Path, waivers: str, *options: str) -> tuple[int, str]:
-    """Run the suite with these waivers; give its exit code and what it told."""
-    done = run_pytest(folder, SUITE, *PLUGINS, "-n0", *options, within=INNER_S, files={"waivers.toml": waivers})
+def run_waived(folder: Path, waivers: str, *options: str, files: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run the suite, or another of `files`, with these waivers; give its exit code and what it told."""
+    written = {"waivers.toml": waivers, **(files or {})}
+    done = run_pytest(folder, SUITE, *PLUGINS, "-n0", *options, within=INNER_S, files=written)
     door.record(done)
     return done.code, done.stdout + done.stderr
 
@@ -117,6 +138,57 @@ def test_waiver_that_may_not_be_applied_is_named_and_covers_nothing(
     assert {one["state"] for one in found["controls"]} == {"broken"}
 
 
+def test_waiver_of_the_only_control_lets_the_run_pass(tmp_path: Path) -> None:
+    """A run of which the one control on its one subject is waived passes: what is accepted does not fail it."""
+    code, told = run_waived(
+        tmp_path, waiver(), files={"tests/test_inner.py": SUITE.replace('["gate", "app"]', '["app"]')}
+    )
+
+    assert code == Exit.PASS, told
+    assert [one["state"] for one in results_of(tmp_path)["controls"]] == ["waived"]
+
+
+def test_waiver_does_not_hide_what_could_not_be_checked(tmp_path: Path) -> None:
+    """A subject with one waived finding and one test that could not check is in error, and the run is incomplete."""
+    code, told = run_waived(tmp_path, waiver(), files={"tests/test_inner.py": SUITE + UNCHECKED})
+    (app,) = [on for on in results_of(tmp_path)["controls"][0]["subjects"] if on["subject"] == "app"]
+
+    assert code == Exit.INCOMPLETE, told
+    assert (app["state"], app["real_state"], app["reason"]) == ("error", "broken", "OSError: gone")
+
+
+@pytest.mark.parametrize(
+    ("subject", "ruled"), [("host", "not judged"), ("host document", "unused")], ids=["the host", "its document"]
+)
+def test_waiver_of_the_host_is_judged_on_the_host(tmp_path: Path, subject: str, ruled: str) -> None:
+    """A run on a document of a host leaves a waiver of the host itself alone, and judges one of the document."""
+    catalogue = catalogue_of({"HST-01": "mappings = {}"}).replace('tier = "static"', 'tier = "host"')
+    files = {"tests/test_inner.py": ON_A_HOST, "fixtures/controls.toml": catalogue}
+    code, told = run_waived(tmp_path, waiver(control='"HST-01"', subject=f'"{subject}"'), files=files)
+
+    assert [one["state"] for one in results_of(tmp_path)["waivers"]] == [ruled], told
+    assert code == (Exit.PASS if ruled == "not judged" else Exit.BROKEN)
+
+
+def test_look_at_the_running_stack_calls_no_waiver_unneeded(evidence: Door) -> None:
+    """A quick look that finds a control proven leaves its waiver alone: what it is for may be in the deep part."""
+    (one,) = parse(waiver(), "waivers.toml")
+    rulings = [rule(one, {"RUN-01": {"app": "proven"}}, "", whole=whole).state for whole in (True, False)]
+    evidence.saw("a waiver of what is proven, in a run of all its tests and in one of some", ", ".join(rulings))
+
+    assert rulings == ["unused", "not judged"]
+
+
+def test_waiver_of_a_gap_is_refused(tmp_path: Path) -> None:
+    """A waiver of a control that nothing looks at fails the run as unused."""
+    catalogue = catalogue_of({"RUN-01": "mappings = {}", "RUN-09": 'gap = "it is not built yet"\nmappings = {}'})
+    files = {"tests/test_inner.py": SUITE.replace('service == "gate"', "service"), "fixtures/controls.toml": catalogue}
+    code, told = run_waived(tmp_path, waiver(control='"RUN-09"'), files=files)
+
+    assert code == Exit.BROKEN, told
+    assert "because: waiver RUN-09 of app is not needed: the control is a gap; take it out" in told
+
+
 def test_unneeded_waiver_fails_a_run_in_which_all_is_proven(tmp_path: Path) -> None:
     """A waiver of what is proven is the only thing that fails a run, and is enough to do so."""
     healed = SUITE.replace('service == "gate"', "service")
@@ -162,6 +234,17 @@ def test_run_with_unreadable_waivers_does_not_begin(tmp_path: Path) -> None:
     assert code == Exit.USAGE, told
     assert "error: waivers.toml: [waiver[0]]: missing" in told
     assert "test session starts" not in told
+
+
+def test_waivers_that_are_no_text_are_refused(evidence: Door, tmp_path: Path) -> None:
+    """A file of waivers that is not UTF-8 is refused, and the file is named."""
+    path = tmp_path / "waivers.toml"
+    path.write_bytes(b"schema = 1 # \xff\n")
+
+    with pytest.raises(WaiversError) as refused:
+        load(path)
+
+    assert "waivers.toml: it is not UTF-8" in evidence.saw("the refusal", str(refused.value))
 
 
 def test_project_ships_without_a_waiver(evidence: Door, pytestconfig: pytest.Config) -> None:
