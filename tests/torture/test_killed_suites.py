@@ -62,7 +62,8 @@ def left(folder: Path) -> list[str]:
     named = [(one.attrs["Labels"][homes.ROOT_LABEL], f"container {one.attrs['Names'][0]}") for one in containers]
     named += [(one.attrs["Labels"][homes.ROOT_LABEL], f"network {one.name}") for one in networks]
     files = [path for path in folder.iterdir() if path.name not in KEPT and path.name != homes.all_homes().name]
-    files += (folder / homes.all_homes().name).glob("*")
+    # beside the homes lies what the runs know of the images that they share
+    files += [path for path in (folder / homes.all_homes().name).glob("*") if homes.PREFIX in path.name]
     return [what for root, what in named if root.startswith(str(folder))] + [str(path) for path in files]
 
 
