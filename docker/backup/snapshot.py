@@ -17,6 +17,7 @@ from .database import Description
 from .errors import BackupError, Damaged, SourceUnreadable, writing
 from .manifest import Manifest
 from .repository import Repository
+from .rotation import TOLERANCE
 from .settings import DATABASE, Settings
 from .work import Work
 
@@ -157,6 +158,7 @@ def _free_second(repository: Repository, now: datetime) -> datetime:
 
 def _is_shrunk(work: Work, rows: int) -> bool:
     """Compare with the newest state that was not itself under suspicion: a snapshot, or what a restore put back."""
+    latest = work.now + TOLERANCE  # of several in one second the names, and so the times, run ahead of the clock
     before = [
         (stored.manifest.created, sum(stored.manifest.rows.values()))
         for stored in work.repository.all()
@@ -164,9 +166,9 @@ def _is_shrunk(work: Work, rows: int) -> bool:
         and stored.verified
         and not stored.manifest.shrunk
         and stored.manifest.kind != manifest.SAFETY  # what was replaced is no measure of what replaced it
-        and stored.manifest.created <= work.now
+        and stored.manifest.created <= latest
     ]
-    if (restored := status.last_restore(work.settings)) is not None and restored[0] <= work.now:
+    if (restored := status.last_restore(work.settings)) is not None and restored[0] <= latest:
         before.append(restored)
     return bool(before) and 2 * rows < max(before)[1]
 

@@ -101,8 +101,8 @@ FAULTS: dict[str, tuple[dict[str, object], str]] = {
         "waiver RUN-04 of app runs 91 days, longer than 90; shorten it",
     ),
     "RUN-05": (
-        {"approved": TODAY + DAY, "expires": TODAY + 2 * DAY},
-        f"waiver RUN-05 of app is approved on {TODAY + DAY}, which is yet to come; correct the date",
+        {"approved": TODAY + 2 * DAY, "expires": TODAY + 3 * DAY},
+        f"waiver RUN-05 of app is approved on {TODAY + 2 * DAY}, which is yet to come; correct the date",
     ),
 }
 
@@ -122,7 +122,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
 
 
 @pytest.mark.parametrize(
-    "control", FAULTS, ids=["expired", "unknown control", "unknown subject", "unused", "too long", "approved tomorrow"]
+    "control", FAULTS, ids=["expired", "unknown control", "unknown subject", "unused", "too long", "not yet approved"]
 )
 def test_waiver_that_may_not_be_applied_is_named_and_covers_nothing(
     faulty: tuple[int, str, Path], control: str
