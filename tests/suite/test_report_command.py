@@ -346,3 +346,34 @@ def test_only_runs_are_dropped(reports: Path, evidence: Door) -> None:
     assert left == {NAME, "20260314T150925Z-5", "example", "20260101T000000Z-mine"}
     assert len(json.loads(done.stdout)["dropped"]) == len(["2", "3", "4"])
     assert "20260314T150922Z-2" not in (reports / "index.html").read_text(encoding="utf-8")
+
+
+def test_whoever_is_asked_for_stays(reports: Path, evidence: Door) -> None:
+    """An old run that was just rendered, the one it is compared with and the target of `latest` are not dropped."""
+    for number in range(1, 5):
+        made_run(reports, name=f"20260314T15092{number}Z-{number}")
+
+    asked = ("--run", "20260314T150921Z-1", "--since", "20260314T150922Z-2", "--keep", "1")
+    evidence.record(report(reports, "render", *asked))
+
+    left = {path.name for path in reports.glob("2*")}
+    assert left == {NAME, "20260314T150921Z-1", "20260314T150922Z-2"}
+    assert (reports / "20260314T150921Z-1" / bundle.PAGE).is_file()
+
+
+def test_archive_elsewhere_is_left_alone(
+    reports: Path, tmp_path_factory: pytest.TempPathFactory, evidence: Door
+) -> None:
+    """Of a folder that is not among the runs only that run is touched: nothing beside it is dropped or replaced."""
+    archive = tmp_path_factory.mktemp("archive")
+    for number in range(1, 4):
+        made_run(archive, name=f"20260314T15092{number}Z-{number}")
+    (archive / "index.html").write_text("somebody's own", encoding="utf-8")
+    (archive / ".holiday.dropped").mkdir()
+    before = {path.name for path in archive.iterdir()}
+
+    evidence.record(report(reports, "render", "--run", str(archive / "20260314T150921Z-1"), "--keep", "1"))
+
+    assert {path.name for path in archive.iterdir()} == before
+    assert (archive / "index.html").read_text(encoding="utf-8") == "somebody's own"
+    assert (archive / "20260314T150921Z-1" / bundle.PAGE).is_file()
