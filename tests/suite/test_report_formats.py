@@ -1,5 +1,6 @@
 """JUnit XML, SARIF and the page: valid against their published schemas, and of one opinion on every control."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from fixtures.evidence import Door
 from fixtures.hostile import HOSTILE
 from fixtures.ledger import SCHEMA
 from fixtures.made_run import made_run, write
-from fixtures.report import document, junit, page, sarif
+from fixtures.report import document, junit, page, samples, sarif
 from fixtures.report.document import Document
 from fixtures.report.visible import HOSTILE as ACTING
 from fixtures.report.visible import visible
@@ -162,6 +163,27 @@ def test_junit_counts_what_it_has(plain: Path, evidence: Door) -> None:
         cases = list(one.iter("testcase"))
         ended = [sum(case.find(kind) is not None for case in cases) for kind in ("failure", "error")]
         assert [int(str(one.get(name))) for name in ("tests", "failures", "errors")] == [len(cases), *ended]
+
+
+def test_sample_of_a_host_is_tagged(plain: Path, evidence: Door) -> None:
+    """JUnit and SARIF carry, as a property, that a control was judged on a sample of a host; of no other one."""
+    run = document.load(plain)
+    *others, one = run.controls
+    on = tuple(dataclasses.replace(each, subject=samples.SUBJECT) for each in one.subjects)
+    told = dataclasses.replace(run, controls=(*others, dataclasses.replace(one, subjects=on)))
+
+    suites = parsed(evidence.saw("junit.xml", junit.write(told))).findall("testsuite")
+    (sarif_run,) = json.loads(evidence.saw("results.sarif", sarif.write(told)))["runs"]
+
+    in_junit = {
+        suite.get("name"): each.get("value")
+        for suite in suites
+        for each in suite.iter("property")
+        if each.get("name") == "judged"
+    }
+    in_sarif = {each["ruleId"]: each["properties"].get("judged") for each in sarif_run["results"]}
+    assert in_junit == {one.id: samples.TAG}
+    assert {name: tag for name, tag in in_sarif.items() if tag} == {one.id: samples.TAG}
 
 
 def test_advisory_control_reddens_no_junit(plain: Path, evidence: Door) -> None:

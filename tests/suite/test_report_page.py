@@ -19,13 +19,14 @@ from fixtures.evidence import Door
 from fixtures.hostile import HOSTILE
 from fixtures.made_run import GAPS, ON, made_catalogue, made_run, write
 from fixtures.markup import parse
-from fixtures.report import document, page
+from fixtures.report import document, page, samples
 from fixtures.report.crosswalk import ProfileError
 from fixtures.report.document import DocumentError
 from fixtures.report.excerpt import excerpt, names
 from fixtures.report.page import LONGEST
 from fixtures.report.visible import visible
 from fixtures.results import State
+from fixtures.subjects import subject_of
 
 ACTS = {"script", "iframe", "object", "embed", "link", "form", "base", "img", "video", "audio", "input", "button"}
 HIDES = {"details", "dialog", "template", "noscript"}
@@ -157,6 +158,41 @@ def test_narrow_run_does_not_read_like_a_whole_one(tmp_path: Path, evidence: Doo
     assert "Not looked at" in said
     assert "was not asked for them (not of this use): NET-01, RST-01." in said
     assert "Nothing was left out" not in said
+
+
+@pytest.mark.control("REP-05")
+def test_sample_of_a_host_is_called_one(tmp_path: Path, evidence: Door) -> None:
+    """What was judged on a sample of a host is tagged wherever it stands, counted beside the verdict, and no proof."""
+    run = document.load(made_run(tmp_path))
+    of_host = next(one for one in run.controls if one.id == "HST-05")
+    real = dataclasses.replace(of_host, state=State.PROVEN, mappings={"cis": ("2.99",)})
+    (on,) = real.subjects
+    paper = dataclasses.replace(real, subjects=(dataclasses.replace(on, subject=samples.SUBJECT),))
+    pages = {
+        one: page.render(dataclasses.replace(run, controls=(*run.controls[:-1], control)))
+        for one, control in (("host", real), ("sample", paper))
+    }
+    said = {one: " ".join(parse(text).words.split()) for one, text in pages.items()}
+    evidence.saw("render", said["sample"][:20_000], subject="report.html")
+    verdict = pages["sample"].partition('<section id="verdict"')[2].partition("</section>")[0]
+    left_out = pages["sample"].partition('<section id="completeness">')[2].partition("</section>")[0]
+    article = pages["sample"].partition('<article id="HST-05"')[2].partition("</article>")[0]
+
+    assert samples.TAG not in said["host"]
+    assert f"1 of the {len(run.controls)} controls, 0 of them deciding, were {samples.TAG}" in verdict
+    assert [samples.TAG.capitalize() in left_out, "HST-05" in left_out] == [True, True]
+    assert article.count(samples.TAG) == len(["tag", "subject", "row", "the other row"])
+    assert "2.99 (HST-05" not in said["host"]
+    assert f"2.99 (HST-05 {samples.TAG})" in said["sample"]
+    assert f"controls of the host were {samples.TAG}" in said["sample"].partition("What this report does not say")[2]
+
+
+@pytest.mark.control("REP-05")
+def test_sample_is_known_by_the_name_that_the_suite_gives_it(request: pytest.FixtureRequest, evidence: Door) -> None:
+    """A test of the host tier, in a run that verifies no host, is recorded under the name that the page looks for."""
+    named = subject_of(request.node, {"REP-05": CONTROLS["HST-01"]})
+
+    assert evidence.saw("subject of a check of the host", named) == samples.SUBJECT
 
 
 @pytest.mark.control("REP-05")
