@@ -164,10 +164,28 @@ def report_run(
     as_json: Json = False,
 ) -> None:
     """Make the report of a run: pages, JUnit, SARIF, manifest, signature; `verify` judges one."""
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        _refuse_before(context)
+    else:
         wish = report.Wish(run=run, profile=profile, since=since, key=key)
         keep = int(load().values["MONSITE_KEEP_REPORTS"])
         raise typer.Exit(report.show(wish, keep, Ui(as_json=as_json), browse=browse))
+
+
+def _refuse_before(context: typer.Context) -> None:
+    """Refuse options that stand before a verb, which would not see them."""
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name and (how := context.get_parameter_source(parameter.name)) and how.name != "DEFAULT"
+    ]
+    if given:
+        verb = context.invoked_subcommand
+        raise StackError(
+            f"{' and '.join(given)} before `{verb}`: options of ./stack report, which {verb} does not take there",
+            f"./stack report {verb} --help lists what it takes, after the word {verb}",
+            Exit.USAGE,
+        )
 
 
 @report_app.command("verify", epilog=CODES)
