@@ -1,4 +1,4 @@
-"""No secret leaves with the report: each is blotted out of every file of the bundle, marked, and counted."""
+"""Known secrets and the kinds that are named here are blotted out of every file of the bundle, marked, and counted."""
 
 import hashlib
 import html
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fixtures import redaction
 from fixtures.evidence import Door
 from fixtures.made_run import made_run, write
-from fixtures.report import bundle, document
+from fixtures.redaction import mark
+from fixtures.report import bundle, document, leaks
 
 pytestmark = pytest.mark.control("REP-06")
 
@@ -26,8 +26,48 @@ CANARIES = {
     "in JSON": json.dumps({"Env": [f"MONSITE_TOKEN={TOKEN}"], "session_key": TOKEN}),
     "in JSON within JSON": json.dumps({"answer": json.dumps({"api_key": TOKEN})}),
     "in HTML": html.escape(json.dumps({"password": TOKEN})),
+    "variable of a cloud": "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bKanariaEXAMPLEKEY",
+    "variable with signs": "DJANGO_SECRET_KEY=k0-&x(Kanaria#1=2)",
+    "short variable": "DEPLOY_TOKEN=Kanaria",
+    "short password with a sign": "password=Kanaria!",
+    "password in YAML": "db_password: Kanaria2",
+    "password of words": json.dumps({"password": "p@ss, Kanaria"}),
+    "password of words in JSON within JSON": json.dumps({"told": json.dumps({"password": "p@ss, Kanaria"})}),
+    "URL": "postgres://site:Kan@ria-Kanaria@db.invalid:5432/site",
+    "header": "X-Api-Key: Kanaria-1234",
+    "cookies": "Cookie: theme=dark; sid=Kanaria",
+    "cookie that is set": "Set-Cookie: sid=Kanaria; Path=/; HttpOnly",
+    "option": "login --registry-token Kanaria",
+    "option in a list": json.dumps(["login", "--password", "Kanaria"]),
+    "code host": f"ghp_Kanaria{'1a' * 15}",
+    "code host, fine": f"github_pat_Kanaria{'1a' * 15}",
+    "other code host": f"glpat-Kanaria{'1a' * 7}",
+    "chat": "xoxb-123456789012-Kanaria",
+    "key of a cloud": "AKIAKANARIEKANARIE12",
+    "web token": "eyJhbGciOiJIUzI1NiJ9.eyJLYW5hcmlhIjoxfQ.Kanaria-that-signs",
+    "rest of a web token that the door took": "token=‹redacted write token›.eyJLYW5hcmlhIjoxfQ.Kanaria-that-signs",
+    "basic credentials alone": "sent: Basic Y2FuYXJ5OnRoYXQtc2luZ3M=",
+    "private key in a list": json.dumps(
+        ["-----BEGIN PRIVATE KEY-----", BODY, "QUJD", "-----END PRIVATE KEY-----"], indent=1
+    ),
 }
-SINGING = [word.encode() for word in (TOKEN, BODY, "Y2FuYXJ5OnRoYXQtc2luZ3M")]
+SINGING = [
+    word.encode() for word in (TOKEN, BODY, "Y2FuYXJ5OnRoYXQtc2luZ3M", "Kanaria", "KANARIE", "eyJLYW5hcmlhIjoxfQ")
+]
+HARMLESS = [
+    "sha256:3e7371bfa98d0e83d232d7b33e7371bfa98d0e83d232d7b33e7371bfa98d0e83",
+    "write_token: {file: /srv/monsite/secrets/write_token}",
+    "TOKEN_FILE=/x MONSITE_TOKEN=/run/secrets/monsite/write_token",
+    'head += f"Authorization: Bearer {token}"',
+    "token = self.stack.token()",
+    "secret = base64.b64encode(noise)",
+    "token=token, password=password, password: None",
+    "token_missing: no bearer token was sent",
+    "login [--token TOKEN] the --password is asked for, basic credentials are not",
+    "/etc/passwd:root:x:0:0\npasswd: files systemd",
+    "Set-Cookie is not sent; tcp://0.0.0.0:2375 and http://127.0.0.1:3000/a@b",
+    "test_results_tell_no_secret: REP-01",
+]
 
 
 def plant(folder: Path, words: str) -> list[str]:
@@ -76,13 +116,64 @@ def test_no_canary_is_in_any_file(tmp_path: Path, evidence: Door, words: str) ->
     evidence.saw("bytes searched", "\n".join(f"{path.name}: {len(raw)}" for path, raw in sorted(files.items())))
     assert len(there) >= len(["evidence", "results", "log", "page", "figures", "broken"]), "they must have been there"
     assert [str(path.relative_to(folder)) for path in files if sings(path)] == []
-    assert [str(path.relative_to(folder)) for path, raw in files.items() if redaction.suspicious(raw)] == []
+    assert [str(path.relative_to(folder)) for path, raw in files.items() if leaks.suspicious(raw)] == []
 
 
 def sings(path: Path) -> bool:
     """Tell whether a file has a canary."""
     raw = path.read_bytes()
     return any(one in raw for one in SINGING)
+
+
+@pytest.mark.parametrize("words", CANARIES.values(), ids=CANARIES)
+def test_what_is_blotted_out_is_no_more_a_secret(evidence: Door, words: str) -> None:
+    """What is left of a text in which a secret was found has a mark, and nothing in which one is found again."""
+    left = leaks.redact(words)
+    evidence.saw("redact", left.text, subject="a text")
+
+    assert left.count >= 1
+    assert "‹redacted " in left.text
+    assert leaks.redact(left.text).text == left.text
+
+
+@pytest.mark.parametrize("words", HARMLESS)
+def test_what_is_no_secret_stays(evidence: Door, words: str) -> None:
+    """Paths, hashes, names of secrets, usage lines and source code stay as they are."""
+    left = leaks.redact(words)
+    evidence.saw("redact", left.text, subject="a text")
+
+    assert (left.text, left.count) == (words, 0)
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_wide_characters_hide_nothing(tmp_path: Path, evidence: Door, codec: str) -> None:
+    """A file in UTF-16, with its mark or without, is read as the text that it shows, and its secret is taken out."""
+    folder = made_run(tmp_path)
+    (folder / "wide.txt").write_bytes("password=Kanaria!\nnothing else here\n".encode(codec))
+
+    made = bundle.render(folder, bundle.Wish())
+
+    text = evidence.read(folder / "wide.txt")
+    assert text == f"password={mark(leaks.NAMED_KIND)}\nnothing else here\n"
+    assert dict(made.blotted) == {"wide.txt": 1}
+
+
+def test_secret_is_known_by_its_place_in_json(tmp_path: Path, evidence: Door) -> None:
+    """Members by their name, items by the one before, and the lines of a key one by one are taken out; JSON stays."""
+    key = ["-----BEGIN PRIVATE KEY-----", BODY, "QUJD", "-----END PRIVATE KEY-----", "after"]
+    told = {"password": "Kanaria, too", "nested": {"argv": ["login", "--token", "Kanaria", "now"]}, "lines": key}
+    folder = made_run(tmp_path)
+    (folder / "settings.json").write_text(json.dumps(told), encoding="utf-8")
+
+    made = bundle.render(folder, bundle.Wish())
+
+    by_name, of_key = mark(leaks.NAMED_KIND), mark(leaks.KEY_KIND)
+    assert json.loads(evidence.read(folder / "settings.json")) == {
+        "password": by_name,
+        "nested": {"argv": ["login", "--token", by_name, "now"]},
+        "lines": [*[of_key] * 4, "after"],
+    }
+    assert dict(made.blotted) == {"settings.json": len(["password", "token"]) + len(key) - 1}
 
 
 def test_each_is_marked_and_counted(tmp_path: Path, evidence: Door) -> None:
@@ -98,7 +189,7 @@ def test_each_is_marked_and_counted(tmp_path: Path, evidence: Door) -> None:
     assert told["redactions"] == dict.fromkeys(names, 1)
     assert document.load(folder).redacted == before + len(names)
     for name in names:
-        assert redaction.mark("write token") in (folder / name).read_text(encoding="utf-8"), name
+        assert mark(leaks.NAMED_KIND) in (folder / name).read_text(encoding="utf-8"), name
 
 
 def test_evidence_is_still_proof(tmp_path: Path, evidence: Door) -> None:
