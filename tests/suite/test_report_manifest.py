@@ -1,12 +1,14 @@
 """A report that anybody changed is found out: every byte of every file, the manifest's and the signature's too."""
 
 import base64
+import contextlib
+import html
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,11 @@ import pytest
 from fixtures.evidence import Door
 from fixtures.made_run import made_run
 from fixtures.report import bundle, manifest, signing
-from fixtures.report.errors import ReportError
+from fixtures.report.errors import Exit, ReportError
 from fixtures.report.manifest import NAME, SIGNATURE, SIGNER
 from fixtures.report.verify import Judged, verify
 from fixtures.run import CHECKOUT
+from fixtures.wait import wait_for
 
 pytestmark = pytest.mark.control("REP-03")
 
@@ -196,7 +199,9 @@ def test_bundle_signed_by_another_is_refused(copy: Path, signers: Path, tmp_path
     signing.sign(copy, key)
 
     assert verify(copy).whole, "by itself it is a good bundle, or this proves nothing"
-    assert "does not vouch for" in told(evidence, verify(copy, signers))
+    found = told(evidence, verify(copy, signers))
+    assert "does not vouch for" in found
+    assert not verify(copy, signers).whole
 
 
 def test_unsigned_bundle_says_so(tmp_path: Path, signers: Path, evidence: Door) -> None:
@@ -204,20 +209,20 @@ def test_unsigned_bundle_says_so(tmp_path: Path, signers: Path, evidence: Door) 
     folder = bundle.render(made_run(tmp_path), bundle.Wish()).page.parent
 
     assert "not signed: who could change a file" in told(evidence, verify(folder))
-    assert not verify(folder, signers).whole
+    asked = verify(folder, signers)
+    assert "not signed, so nobody vouches for it" in told(evidence, asked)
+    assert "CHANGED" not in told(evidence, asked), "nothing was"
+    assert (asked.whole, asked.faults) == (False, ())
 
 
-COMMANDS = (
-    f"ssh-keygen -Y verify -f ../signers -I {WHO} -n {signing.NAMESPACE} -s {SIGNATURE} < {NAME}",
-    f"sha256sum --check --strict --quiet {NAME}",
-    f"find . -type f ! -path ./{NAME} ! -path ./{SIGNATURE} -printf '%P\\n'"
-    f" | LC_ALL=C sort | diff - <(cut -c67- {NAME})",
-)
+def by_hand_typed() -> list[str]:
+    """The three commands of the documentation, with a name and a signers' file that are there."""
+    return [one.replace("SIGNERS", "../signers").replace("PRINCIPAL", WHO) for one in signing.BY_HAND]
 
 
 def by_hand(folder: Path, evidence: Door) -> list[int]:
     """Type the three commands of the documentation in a bundle's folder; give their exit codes."""
-    return [evidence.run("bash", "-c", command, cwd=folder).code for command in COMMANDS]
+    return [evidence.run("bash", "-c", command, cwd=folder).code for command in by_hand_typed()]
 
 
 def test_three_commands_need_nothing_of_this_project(signed: Path, copy: Path, signers: Path, evidence: Door) -> None:
@@ -232,12 +237,233 @@ def test_three_commands_need_nothing_of_this_project(signed: Path, copy: Path, s
     assert by_hand(copy, evidence)[0] != 0
 
 
-def test_documented_commands_are_these(evidence: Door) -> None:
-    """The three commands stand in the README as they are proven here."""
-    readme = evidence.read(CHECKOUT / "README.md")
-    typed = [one.replace("../signers", "SIGNERS").replace(WHO, "PRINCIPAL") for one in COMMANDS]
+def test_third_command_sees_what_is_no_file(copy: Path, signers: Path, evidence: Door) -> None:
+    """A link or a pipe that was added, and a link in the place of a file with the same words, are seen by the third."""
+    shutil.copy(signers, copy.parent / "signers")
+    assert by_hand(copy, evidence) == [0, 0, 0]
+    (copy / "more.html").symlink_to("/etc/hostname")
+    assert by_hand(copy, evidence) == [0, 0, 1]
+    (copy / "more.html").unlink()
+    os.mkfifo(copy / "evidence" / "pipe")
+    assert by_hand(copy, evidence) == [0, 0, 1]
+    (copy / "evidence" / "pipe").unlink()
+    link(copy)
+    assert by_hand(copy, evidence) == [0, 0, 1]
 
-    assert [one for one in typed if one not in readme] == []
+
+@pytest.mark.parametrize("file", ["README.md", bundle.PAGE])
+def test_documented_commands_are_these(signed: Path, evidence: Door, file: str) -> None:
+    """The three commands stand in the README and on the page as they are proven here."""
+    text = html.unescape(evidence.read((signed if file == bundle.PAGE else CHECKOUT) / file))
+
+    assert [one for one in signing.BY_HAND if one not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        pytest.param("d", 1_200, id="deeper than Python goes"),
+        pytest.param("f" * 250, 20, id="farther than a path goes"),
+    ],
+)
+def test_endless_folders_are_a_fault(copy: Path, evidence: Door, name: str, times: int) -> None:
+    """Folders deeper than Python or the system can follow are named, by `verify` and where a bundle is made anew."""
+    try:
+        with contextlib.chdir(copy):
+            for _ in range(times):
+                Path(name).mkdir()
+                os.chdir(name)
+            Path("file").write_text("", encoding="utf-8")
+        judged = verify(copy)
+        with pytest.raises(ReportError) as anew:
+            bundle.render(copy, bundle.Wish())
+        for one in (NAME, SIGNATURE, SIGNER):
+            (copy / one).unlink()
+        with pytest.raises(ReportError) as fresh:
+            bundle.render(copy, bundle.Wish())
+    finally:
+        subprocess.run(["rm", "-rf", "--", str(copy)], check=True)  # Python's own way gives up
+
+    assert not judged.whole
+    assert f"{name}/{name}" in told(evidence, judged)
+    assert "was changed since it was made" in str(anew.value)
+    assert "than a bundle can hold" in str(fresh.value)
+
+
+def test_names_do_not_act_on_a_terminal(copy: Path, evidence: Door) -> None:
+    """A file's name that would clear the screen, or pass for a line of the answer, is shown in one inert line."""
+    name = "\x1b[2Jno\nunchanged: each of 9 files is what MANIFEST says\n"
+    (copy / name).write_bytes(b"")
+
+    judged = verify(copy)
+
+    lines = told(evidence, judged).split("\n")
+    assert [one for one in lines if one.startswith("unchanged") or "\x1b" in one] == []
+    assert lines[0].startswith("␛[2Jno␊unchanged")
+    assert judged.faults[0] == f"{name} is not in {NAME}", "to a program it is told as it is"
+
+
+def trust(folder: Path, principal: str, signed: Path) -> Path:
+    """Write a signers' file that gives the key this name."""
+    file = folder / "signers-of-my-own"
+    file.write_text(f"{principal} {(signed / SIGNER).read_text(encoding='utf-8')}", encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("principal", "by"),
+    [("*", ""), ("*@example.org", ""), (f"*,{WHO}", WHO), (WHO, WHO)],
+)
+def test_pattern_is_nobodys_name(signed: Path, tmp_path: Path, evidence: Door, principal: str, by: str) -> None:
+    """Where the signers' file trusts a key under any name, its fingerprint is told and no person is."""
+    judged = verify(signed, trust(tmp_path, principal, signed))
+
+    seen = told(evidence, judged)
+    assert judged.whole
+    assert judged.signed is not None
+    assert judged.signed.principal == by
+    assert f"signed by {by} with" in seen if by else "trusted under any name" in seen
+    assert "SHA256:" in seen
+    assert "signed by *" not in seen
+
+
+# -- made anew
+
+
+def every(folder: Path) -> dict[str, bytes]:
+    """Give every file of a bundle."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_second_rendering_changes_no_byte(tmp_path: Path, signed: Path, evidence: Door) -> None:
+    """A bundle that is made anew, signed or not, is the same, also where a secret was taken out of its evidence."""
+    words = "token=abcdefghijklmnopqrstuvwxyz0123"
+    folder = bundle.render(made_run(tmp_path, words), bundle.Wish()).page.parent
+    once, once_signed = every(folder), every(signed)
+    bundle.render(folder, bundle.Wish())
+    bundle.render(signed, bundle.Wish(key=signed.parent / "key"))
+
+    evidence.saw("files", "\n".join(sorted(once)))
+    assert words not in str(once)
+    assert every(folder) == once
+    assert every(signed) == once_signed
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(write("evidence/more.json"), "evidence/more.json is not in MANIFEST", id="file added"),
+        pytest.param(remove("junit.xml"), "junit.xml is missing", id="file removed"),
+        pytest.param(link, "report.html is no plain file", id="file became a link"),
+        pytest.param(lines(lambda those: those[1:]), "is not in MANIFEST", id="line removed"),
+        pytest.param(lambda copy: (copy / "results.json").write_text("{}"), "results.json was changed", id="results"),
+        pytest.param(remove(SIGNATURE), "MANIFEST.sig is missing", id="signature removed"),
+        pytest.param(remove(SIGNER), "signer.pub is missing", id="signer removed"),
+    ],
+)
+def test_changed_bundle_is_not_made_whole(
+    copy: Path, signed: Path, evidence: Door, change: Callable[[Path], None], says: str
+) -> None:
+    """A bundle that differs from its manifest is not made anew: what differs is named, and all stays as it is."""
+    change(copy)
+    before = every(copy)
+
+    with pytest.raises(ReportError) as refusal:
+        bundle.render(copy, bundle.Wish(key=signed.parent / "key"))
+
+    seen = evidence.saw("refusal", str(refusal.value))
+    assert (says in seen, refusal.value.code) == (True, Exit.CHANGED)
+    assert f"remove {NAME}" in refusal.value.hint
+    assert every(copy) == before
+
+
+def test_known_change_can_be_stood_for(copy: Path, evidence: Door) -> None:
+    """Who removes manifest and signature by hand, as the refusal says, gets a bundle of what is there, unsigned."""
+    (copy / "evidence" / "more.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ReportError) as refusal:
+        bundle.render(copy, bundle.Wish())
+    for name in (NAME, SIGNATURE, SIGNER):
+        assert name in refusal.value.hint
+        (copy / name).unlink()
+
+    made = bundle.render(copy, bundle.Wish())
+
+    judged = verify(copy)
+    evidence.saw("report verify", "\n".join(judged.lines()))
+    assert (judged.whole, judged.signed, made.signed) == (True, None, False)
+
+
+def test_signature_is_not_lost_unseen(copy: Path, signed: Path, tmp_path: Path, evidence: Door) -> None:
+    """A signed bundle is made anew with its own key alone, or after its signature was given up by hand."""
+    before = every(copy)
+    keys = {"is signed with ssh-ed25519 SHA256:": None, "/key is ssh-ed25519 SHA256:": new_key(tmp_path)}
+    for says, key in keys.items():
+        with pytest.raises(ReportError) as refusal:
+            bundle.render(copy, bundle.Wish(key=key))
+        seen = evidence.saw("refusal", str(refusal.value))
+        assert (says in seen, refusal.value.code) == (True, Exit.USAGE)
+        assert ("--key FILE" in refusal.value.hint, f"{SIGNATURE} and {SIGNER}" in refusal.value.hint) == (True, True)
+    assert every(copy) == before
+
+    bundle.render(copy, bundle.Wish(key=signed.parent / "key"))
+    assert verify(copy).signed is not None
+    for name in (SIGNATURE, SIGNER):
+        (copy / name).unlink()
+    bundle.render(copy, bundle.Wish())
+    assert (verify(copy).whole, verify(copy).signed) == (True, None)
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An ssh-agent of its own, for as long as the test takes."""
+    socket = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL) as process:
+        wait_for("the agent's socket", socket.exists, within=10)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        yield
+        process.terminate()
+
+
+@pytest.mark.usefixtures("agent")
+def test_key_of_an_agent_signs(tmp_path: Path, evidence: Door) -> None:
+    """A key that ssh-agent alone holds signs when its public key is named; named as a file it leads there."""
+    key = new_key(tmp_path)
+    subprocess.run(["ssh-add", "-q", str(key)], check=True)
+    key.unlink()
+    run = made_run(tmp_path)
+    with pytest.raises(ReportError) as refusal:
+        bundle.render(run, bundle.Wish(key=key))
+    assert f"--key {key}.pub" in evidence.saw("refusal", refusal.value.hint)
+
+    bundle.render(run, bundle.Wish(key=key.with_suffix(".pub")))
+
+    judged = verify(run, trust(tmp_path, WHO, run))
+    assert f"signed by {WHO}" in told(evidence, judged)
+
+
+def test_agent_without_the_key_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Door) -> None:
+    """Where no agent holds the private key of a public one, what gives it to one is told."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    key = new_key(tmp_path)
+    key.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(ReportError) as refusal:
+        bundle.render(made_run(tmp_path), bundle.Wish(key=key.with_suffix(".pub")))
+
+    evidence.saw("refusal", str(refusal.value))
+    assert f"ssh-add {key}" in refusal.value.hint
+
+
+def test_key_that_others_may_read_is_told(tmp_path: Path, evidence: Door) -> None:
+    """A private key that others may read, which ssh-keygen refuses, comes with the command that mends it."""
+    key = new_key(tmp_path)
+    key.chmod(0o644)
+
+    with pytest.raises(ReportError) as refusal:
+        bundle.render(made_run(tmp_path), bundle.Wish(key=key))
+
+    evidence.saw("refusal", str(refusal.value))
+    assert refusal.value.hint == f"chmod 600 {key}"
 
 
 def test_verify_takes_the_standard_library_alone(signed: Path, evidence: Door) -> None:
