@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,7 @@ from ops.testing import Ended
 pytestmark = pytest.mark.promise("a report is made whole or not at all, and each trouble is told with its next step")
 
 KILLS = 6
-OLD = "results.json was changed"
+OLD, NEW = bundle.Wish(), bundle.Wish(profile="cis")
 CHANGES = {"os.mkdir", "os.rename", "os.link", "os.remove", "shutil.rmtree"}  # as Python's audit hooks call them
 NAME = "20260314T150926Z-1"
 
@@ -67,15 +68,10 @@ def complaint(done: Completed, evidence: Door) -> str:
 # -- whole or not at all
 
 
-def renew(run: Path, **further: object) -> None:
-    """Change the results: the bundle that is there no longer fits, and every format of the next one is another."""
-    write(run, {**json.loads((run / "results.json").read_text(encoding="utf-8")), **further})
-
-
-def bundle_of(run: Path) -> str:
-    """Say whose bundle is there: that of the results as they are, or the one before; anything else in full."""
-    faults = verify(run).faults
-    return "; ".join(OLD if one.startswith(OLD) else one for one in faults) or "new"
+def bundle_of(run: Path, old: str) -> str:
+    """Say whose bundle is there: the one before, or the one that was asked for, whole; anything else in full."""
+    manifested = (run / manifest.NAME).read_text(encoding="utf-8")
+    return "; ".join(verify(run).faults) or ("old" if manifested == old else "new")
 
 
 def killed_before(step: int, run: Path) -> bool:
@@ -93,7 +89,7 @@ def killed_before(step: int, run: Path) -> bool:
 
         try:
             sys.addaudithook(count)
-            bundle.render(run, bundle.Wish())
+            bundle.render(run, NEW)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -104,19 +100,20 @@ def test_killed_at_any_step_it_leaves_a_whole_bundle(reports: Path, evidence: Do
     run = reports / NAME
     states: list[str] = []
     shutil.rmtree(run / "evidence")
-    renew(run, controls=[], promises=[])
-    bundle.render(run, bundle.Wish())
+    told = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    write(run, {**told, "controls": [], "promises": []})
     killed = True
     while killed:
-        renew(run, because=[f"number {len(states)}"])
+        bundle.render(run, OLD)
+        old = (run / manifest.NAME).read_text(encoding="utf-8")
         killed = killed_before(len(states) + 1, run)
-        states.append(bundle_of(run))
+        states.append(bundle_of(run, old))
     bundle.mend(reports)
     evidence.saw(f"{len(states)} renderings", "\n".join(states))
 
     assert len(states) > len(bundle.MADE), "each file that is made is a change, or this proves nothing"
-    assert [one for one in states if one not in ("new", OLD)] == []
-    assert states[-1] == "new"
+    assert [one for one in states if one not in ("new", "old")] == []
+    assert (states[0], states[-1]) == ("old", "new")
     assert [path.name for path in reports.glob(".*")] == []
 
 
@@ -127,15 +124,17 @@ def test_killed_at_any_moment_it_leaves_a_whole_bundle(reports: Path, seed: int,
     assert report(reports, "render").code == Exit.OK
     takes = clock() - begun
     states: list[str] = []
-    for number in range(KILLS):
-        renew(reports / NAME, because=[f"number {number}"])
-        with subprocess.Popen(typed(reports, "render"), cwd=CHECKOUT, stdout=subprocess.DEVNULL) as process:
+    for _ in range(KILLS):
+        bundle.render(reports / NAME, OLD)
+        old = (reports / NAME / manifest.NAME).read_text(encoding="utf-8")
+        render = typed(reports, "render", "--profile", str(NEW.profile))
+        with subprocess.Popen(render, cwd=CHECKOUT, stdout=subprocess.DEVNULL) as process:
             rest(chance.uniform(0.3, 1.0) * takes, "the moment of the kill")
             process.send_signal(signal.SIGKILL)
-        states.append(bundle_of(reports / NAME))
+        states.append(bundle_of(reports / NAME, old))
     evidence.saw(f"{KILLS} kills within {takes:.1f} s", "\n".join(states))
 
-    assert [one for one in states if one not in ("new", OLD)] == []
+    assert [one for one in states if one not in ("new", "old")] == []
     assert report(reports, "render").code == Exit.OK
     assert verify(reports / NAME).whole
     assert [path.name for path in reports.glob(".*")] == []
@@ -171,21 +170,38 @@ def test_file_system_that_cannot_exchange_will_do(
     assert [path.name for path in reports.glob(".*")] == []
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "hint"),
+    [
+        (errno.ENOSPC, Exit.NO_SPACE, "make room there"),
+        (errno.EDQUOT, Exit.NO_SPACE, "make room there"),
+        (errno.EFBIG, Exit.FAILED, "ulimit -f"),
+        (errno.EROFS, Exit.FAILED, "mounted read-only"),
+        (errno.EACCES, Exit.FAILED, "run it as somebody who may"),
+        (errno.EIO, Exit.FAILED, "mend that"),
+    ],
+)
 def test_full_disk_leaves_the_old_bundle(
-    reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], evidence: Door
+    reports: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    evidence: Door,
+    number: int,
+    code: Exit,
+    hint: str,
 ) -> None:
-    """When the disk fills up in the middle, the old bundle stands, nothing is left beside it, and the code says so."""
-    assert report(reports, "render").code == Exit.OK
+    """When the disk fails in the middle, the old bundle stands, nothing is left beside it, and it says what to do."""
+    bundle.render(reports / NAME, OLD)
     before = (reports / NAME / bundle.PAGE).stat()
 
     def full(path: Path, _: str) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(bundle, "_put", full)
-    code = command.main(["--reports", str(reports), "render"])
+    ended = command.main(["--reports", str(reports), "render"])
 
-    evidence.saw("render", capsys.readouterr().err)
-    assert code == Exit.NO_SPACE
+    told = evidence.saw("render", capsys.readouterr().err)
+    assert (ended, hint in told) == (code, True)
     assert (reports / NAME / bundle.PAGE).stat().st_ino == before.st_ino
     assert verify(reports / NAME).whole
     assert [path.name for path in reports.glob(".*")] == []
@@ -199,6 +215,7 @@ def test_full_disk_leaves_the_old_bundle(
     [
         (("render", "--run", "19990101T000000Z-1"), Exit.USAGE, "there is no run 19990101T000000Z-1"),
         (("render", "--since", "yesterday"), Exit.USAGE, "there is no run yesterday"),
+        (("render", "--since", NAME), Exit.USAGE, "which is not before"),
         (("render", "--profile", "pci"), Exit.USAGE, "pci"),
         (("render", "--key", "/nonexistent"), Exit.USAGE, "/nonexistent: no such key"),
         (("render", "--key", "/etc/hostname"), Exit.FAILED, "/etc/hostname"),
@@ -229,8 +246,8 @@ def edit(name: str, text: str) -> Callable[[Path], None]:
         pytest.param(lambda run: (run / "results.json").unlink(), "no such file", id="no results"),
         pytest.param(edit("results.json", "{"), "not JSON", id="no JSON"),
         pytest.param(edit("results.json", '{"schema": 99}'), "schema is 99", id="newer schema"),
-        pytest.param(edit("results.json", '{"schema": 2}'), "KeyError", id="nothing in it"),
-        pytest.param(lambda run: shutil.rmtree(run / "evidence"), "evidence of", id="no evidence"),
+        pytest.param(edit("results.json", '{"schema": 2}'), "lacks run", id="nothing in it"),
+        pytest.param(lambda run: shutil.rmtree(run / "evidence"), "it is the evidence of", id="no evidence"),
     ],
 )
 def test_run_that_cannot_be_rendered_is_told(
@@ -247,16 +264,115 @@ def test_run_that_cannot_be_rendered_is_told(
     assert sorted(path.name for path in (reports / NAME).rglob("*")) == before
 
 
+@pytest.mark.parametrize("verb", ["render", "verify"])
+@pytest.mark.parametrize("reason", ["no latest", "latest is gone"])
+def test_missing_newest_run_is_told(reports: Path, evidence: Door, verb: str, reason: str) -> None:
+    """Where there is no newest run, the command that makes one is told."""
+    if reason == "no latest":
+        (reports / "latest").unlink()
+    else:
+        shutil.rmtree(reports / NAME)
+
+    done = report(reports, verb)
+
+    assert "hint: ./stack test makes one" in complaint(done, evidence)
+    assert done.code == Exit.USAGE
+
+
+def began(run: Path, started: str) -> Path:
+    """Let a run have begun at another time."""
+    told = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    write(run, {**told, "run": {**told["run"], "started": started}})
+    return run
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_changes_are_told_since_an_earlier_run_alone(reports: Path, evidence: Door, days: int) -> None:
+    """A run that began at the same moment, or later, is no earlier one: nothing is compared with it."""
+    since = began(made_run(reports, name="20260314T150927Z-2"), f"2026-03-{14 + days}T15:09:26+00:00")
+
+    refused = report(reports, "render", "--since", since.name)
+
+    assert "which is not before" in complaint(refused, evidence)
+    assert refused.code == Exit.USAGE
+    began(since, "2026-03-14T15:09:25+00:00")
+    assert report(reports, "render", "--since", since.name).code == Exit.OK
+
+
+def test_what_a_bundle_cannot_hold_is_told(reports: Path, evidence: Door) -> None:
+    """Links, pipes and empty folders of a run, which no manifest can list, are told when they are left out."""
+    run = reports / NAME
+    (run / "within").mkdir()
+    (run / "within" / "latest").symlink_to("nowhere")
+    (run / "logs" / "silent").mkdir(parents=True)
+    os.mkfifo(run / "pipe")
+
+    first = evidence.record(report(reports, "render"))
+    second = evidence.record(report(reports, "--json", "render"))
+
+    told = "left out: logs/silent (an empty folder), pipe (a special file), within/latest (a link)\n"
+    assert told in first.stdout
+    assert second.json()["left_out"] == []
+    assert verify(run).whole
+
+
+def test_nothing_is_left_out_unsaid(reports: Path, evidence: Door) -> None:
+    """A run of plain files loses none of them, and nothing is told to be left out."""
+    before = {str(path.relative_to(reports / NAME)) for path in (reports / NAME).rglob("*")}
+
+    done = evidence.record(report(reports, "render"))
+
+    assert "left out" not in done.stdout
+    assert before <= {str(path.relative_to(reports / NAME)) for path in (reports / NAME).rglob("*")}
+
+
+def test_damaged_run_is_named_beside_the_others(reports: Path, evidence: Door) -> None:
+    """A damaged run keeps no other from being made; it is told as one that is not among all runs."""
+    other = made_run(reports, name="20260314T150927Z-2")
+    (other / "results.json").write_text("{", encoding="utf-8")
+
+    done = evidence.record(report(reports, "--json", "render"))
+
+    assert done.code == Exit.OK, done.told()
+    assert [other.name in one for one in done.json()["unread"]] == [True]
+
+
+def test_deep_json_is_told(reports: Path, evidence: Door) -> None:
+    """A file of JSON nested deeper than Python reads, with a secret that must be taken out of it, is told."""
+    deep = "[" * 100_000 + '"token=abcdefghijklmnopqrstuvwxyz"'
+    (reports / NAME / "deep.json").write_text(deep, encoding="utf-8")
+
+    done = report(reports, "render")
+
+    assert "nested deeper" in complaint(done, evidence)
+    assert not (reports / NAME / manifest.NAME).exists()
+
+
 def test_changed_bundle_has_its_own_code(reports: Path, evidence: Door) -> None:
-    """`verify` ends with 0 for a whole bundle and with the code for damaged for one that was changed."""
+    """`verify` ends with 0 for a whole bundle and with the code for damaged for one that was changed, as does making it
+    anew.
+    """
     report(reports, "render")
     whole = report(reports, "verify")
     (reports / NAME / bundle.PAGE).write_text("PASS", encoding="utf-8")
     changed = evidence.record(report(reports, "--json", "verify"))
+    anew = report(reports, "render")
 
-    assert (whole.code, changed.code) == (Exit.OK, Exit.CHANGED)
+    assert (whole.code, changed.code, anew.code) == (Exit.OK, Exit.CHANGED, Exit.CHANGED)
     assert changed.json()["whole"] is False
     assert changed.json()["faults"][0].startswith(f"{bundle.PAGE} was changed")
+    assert f"{bundle.PAGE} was changed" in complaint(anew, evidence)
+
+
+def test_unsigned_bundle_is_not_called_changed(reports: Path, tmp_path: Path, evidence: Door) -> None:
+    """An unsigned bundle of which the signers' file asks who signed ends with 4 and its own reason."""
+    (tmp_path / "signers").write_text("somebody ssh-ed25519 AAAA\n", encoding="utf-8")
+    report(reports, "render")
+
+    done = evidence.record(report(reports, "--json", "verify", "--signers", str(tmp_path / "signers")))
+
+    assert done.code == Exit.CHANGED
+    assert (done.json()["faults"], done.json()["doubt"]) == ([], "not signed, so nobody vouches for it")
 
 
 def test_codes_are_the_launchers(evidence: Door) -> None:
@@ -298,13 +414,25 @@ def test_launcher_passes_it_on(reports: Path, evidence: Door, tmp_path: Path) ->
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     environment = {**homes.environment(), "SUITE_REPORTS": str(reports)}
-    wishes = ["--profile", "cis", "--since", NAME, "--key", "key", "--open", "--json"]
+    wishes = ["--profile", "cis", "--key", "key", "--open", "--json"]
     made = evidence.run(str(LAUNCHER), "report", *wishes, env=environment, cwd=tmp_path)
     judged = evidence.run(str(LAUNCHER), "report", "verify", "--json", env=environment, cwd=tmp_path)
 
     assert (made.code, made.json()["signed"]) == (Exit.OK, True), made.told()
     assert (judged.code, judged.json()["whole"]) == (Exit.OK, True), judged.told()
     assert str(reports / NAME / bundle.PAGE) in made.stderr, "where no browser opens, it says what to open"
+
+
+@pytest.mark.parametrize("option", [("--run", NAME), ("--json",), ("--open",)])
+def test_option_before_verify_is_refused(reports: Path, evidence: Door, option: tuple[str, ...]) -> None:
+    """An option of `./stack report` before the word verify, which would be lost on it, is refused as wrong usage."""
+    environment = {**homes.environment(), "SUITE_REPORTS": str(reports)}
+
+    done = evidence.run(str(LAUNCHER), "report", *option, "verify", env=environment)
+
+    assert done.code == Exit.USAGE, done.told()
+    assert f"error: {option[0]} before `verify`" in done.stderr
+    assert "\nhint: " in done.stderr
 
 
 # -- which runs stay
@@ -316,21 +444,47 @@ def test_launcher_passes_it_on(reports: Path, evidence: Door, tmp_path: Path) ->
         ("abc", 3, ""),
         ("abcd", 3, "a"),
         ("abcde", 1, "abcd"),
-        # a capital is one that never ended: going on when it is newer than those that stay, else killed
+        # a capital is one that never ended, and may be going on: it stays however old it is
         ("abCd", 2, "a"),
-        ("aBcde", 2, "aBc"),
+        ("Abcde", 2, "bc"),
+        ("aBcde", 1, "acd"),
         ("abcD", 3, ""),
+        # a question mark follows one in which nothing was written for long: it was killed, and goes with those before
+        ("aB?cde", 2, "aBc"),
+        ("abcdE?", 2, "ab"),
         ("", 1, ""),
     ],
 )
 def test_the_newest_runs_stay(evidence: Door, runs: str, keep: int, dropped: str) -> None:
-    """The newest so many runs that ended stay, and whatever is newer; older ones go, killed ones among them."""
-    there = [Run(f"{at}{one.lower()}", one.islower()) for at, one in enumerate(runs)]
+    """The newest so many runs that ended stay, and whatever is newer or may go on; older ones go, killed ones too."""
+    there = [
+        Run(f"{found.start()}{found[1]}", found[1].islower(), silent=found[2] == "?")
+        for found in re.finditer(r"(\w)(\??)", runs)
+    ]
 
     planned = retention.plan(there, keep)
 
     evidence.saw("plan", f"of {there} are dropped {planned}")
-    assert [name[1:] for name in planned] == list(dropped.lower())
+    assert [name[-1] for name in planned] == list(dropped)
+
+
+def test_run_that_goes_on_stays(reports: Path, evidence: Door) -> None:
+    """A run without results stays as long as something is written in it, at whatever depth; a day later it goes."""
+    made_run(reports, name="20260314T150925Z-5")
+    going, killed = (reports / f"20260314T15092{number}Z-{number}" for number in (1, 2))
+    ancient = (reports.stat().st_mtime - 2 * retention.SILENT_S,) * 2
+    for run in (going, killed):
+        (run / "evidence").mkdir(parents=True)
+        (run / "evidence" / "one.json").write_text("{}", encoding="utf-8")
+        for path in (run / "evidence" / "one.json", run / "evidence", run):
+            os.utime(path, ancient)
+    os.utime(going / "evidence" / "one.json")
+
+    dropped = retention.drop(reports, 1)
+
+    evidence.saw("dropped", f"{dropped}")
+    assert dropped == (killed.name, "20260314T150925Z-5")
+    assert (going.is_dir(), killed.is_dir()) == (True, False)
 
 
 def test_only_runs_are_dropped(reports: Path, evidence: Door) -> None:
@@ -352,10 +506,12 @@ def test_whoever_is_asked_for_stays(reports: Path, evidence: Door) -> None:
     """An old run that was just rendered, the one it is compared with and the target of `latest` are not dropped."""
     for number in range(1, 5):
         made_run(reports, name=f"20260314T15092{number}Z-{number}")
+    began(reports / "20260314T150922Z-2", "2026-03-14T15:09:22+00:00")
 
     asked = ("--run", "20260314T150921Z-1", "--since", "20260314T150922Z-2", "--keep", "1")
-    evidence.record(report(reports, "render", *asked))
+    done = evidence.record(report(reports, "render", *asked))
 
+    assert done.code == Exit.OK, done.told()
     left = {path.name for path in reports.glob("2*")}
     assert left == {NAME, "20260314T150921Z-1", "20260314T150922Z-2"}
     assert (reports / "20260314T150921Z-1" / bundle.PAGE).is_file()

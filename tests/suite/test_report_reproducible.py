@@ -1,5 +1,6 @@
 """The same run gives the same bundle, byte by byte, whoever renders it, where and when."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from fixtures.evidence import Door
 from fixtures.hostile import HOSTILE
-from fixtures.made_run import made_run
+from fixtures.made_run import made_run, write
 from fixtures.run import CHECKOUT
 
 pytestmark = pytest.mark.promise("the same run gives the same report")
@@ -21,10 +22,14 @@ PLACES = {
 
 def rendered(folder: Path, place: dict[str, str], evidence: Door) -> dict[str, bytes]:
     """Make the bundle of a run, and the page of all runs, in a process of its own; give every file."""
+    since = made_run(folder, name="20260313T150926Z-1")
+    told = json.loads((since / "results.json").read_text(encoding="utf-8"))
+    told["run"]["started"] = "2026-03-13T15:09:26+00:00"
+    write(since, told)
     run = made_run(folder, f"é {HOSTILE['terminal']} {HOSTILE['script']}")
     render = [sys.executable, "-m", "fixtures.report", "--reports", str(folder), "render", "--run", run.name]
     done = evidence.run(
-        *render, "--profile", "cis", "--since", run.name, cwd=CHECKOUT, env={"PATH": os.environ["PATH"], **place}
+        *render, "--profile", "cis", "--since", since.name, cwd=CHECKOUT, env={"PATH": os.environ["PATH"], **place}
     )
     assert done.code == 0, done.told()
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
