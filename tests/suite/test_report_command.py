@@ -1,5 +1,6 @@
 """The report's command: whole or not at all, one message for each trouble, codes that are documented."""
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -485,6 +486,25 @@ def test_run_that_goes_on_stays(reports: Path, evidence: Door) -> None:
     evidence.saw("dropped", f"{dropped}")
     assert dropped == (killed.name, "20260314T150925Z-5")
     assert (going.is_dir(), killed.is_dir()) == (True, False)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_run_of_any_depth_is_dropped(reports: Path, evidence: Door, ended: bool) -> None:
+    """A run with folders deeper than Python follows is dropped like any other, and spoils no other's report."""
+    old = made_run(reports, name="20260314T150921Z-1")
+    if not ended:
+        (old / "results.json").unlink()
+    with contextlib.chdir(old):
+        for _ in range(1_200):
+            Path("d").mkdir()
+            os.chdir("d")
+
+    done = evidence.record(report(reports, "render", "--keep", "1"))
+
+    assert done.code == Exit.OK, done.told()
+    assert old.exists() is not ended
+    assert list(reports.glob(".*")) == []
+    subprocess.run(["rm", "-rf", "--", str(old)], check=True)
 
 
 def test_only_runs_are_dropped(reports: Path, evidence: Door) -> None:
