@@ -105,6 +105,27 @@ def test_formats_are_valid_whatever_they_tell(words: str, tmp_path: Path, eviden
     assert shown in " ".join(strings(json.loads(text)))
 
 
+def test_line_of_a_megabyte_is_whole(plain: Path, evidence: Door) -> None:
+    """A line of a megabyte, with words that would act, is whole in JUnit and in SARIF, which stay valid."""
+    run = document.load(plain)
+    line = f"]]>{HOSTILE['script']}{HOSTILE['long line']}end"
+    first, *others = run.controls
+    (on, *rest) = first.subjects
+    test = dataclasses.replace(on.tests[0], outcome=State.BROKEN, reason=line, message=line)
+    red = dataclasses.replace(on, state=State.BROKEN, reason=line, tests=(test,))
+    told = dataclasses.replace(run, controls=(dataclasses.replace(first, subjects=(red, *rest)), *others))
+
+    xml, text = junit.write(told), sarif.write(told)
+    wrong = [str(one) for one in xmlschema.XMLSchema(str(SCHEMAS / "junit-10.xsd")).iter_errors(parsed(xml))]
+    validator = Draft4Validator(json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8")))
+    wrong += [one.message for one in validator.iter_errors(json.loads(text))]
+    evidence.saw("junit.xml and results.sarif", f"{len(xml)} and {len(text)} characters; wrong: {wrong}\n{xml[:2000]}")
+
+    assert wrong == []
+    assert line in "".join(str(failure.text) for failure in parsed(xml).iter("failure"))
+    assert [one for one in strings(json.loads(text)) if line in one] != []
+
+
 def strings(told: Any) -> list[str]:
     """Every text of a JSON document."""
     if isinstance(told, dict):

@@ -234,6 +234,42 @@ def test_answers_of_any_length_leave_the_page_small(rendered: Callable[..., str]
     assert len(rendered("long " * 200_000).encode()) <= contract.report.whole("catalogue_bytes")
 
 
+@pytest.mark.promise("an auditor finds every answer and all evidence on one page")
+def test_line_of_a_megabyte_is_told_whole_elsewhere(tmp_path: Path, evidence: Door) -> None:
+    """Of an endless line the page shows a part, with the sha256 of the whole and a link to where it lies."""
+    line = f"{HOSTILE['script']}{HOSTILE['long line']}"
+    folder = made_run(tmp_path, line)
+    run = document.load(folder)
+    text = page.render(run)
+    evidence.saw("render", text[:20_000], subject="report.html")
+    control = next(one for one in run.controls if one.id == "RUN-01")
+    red = control.subjects[0].tests[0]
+    (look,) = red.looks
+    article = text.partition(f'<article id="{control.id}"')[2].partition("</article>")[0]
+
+    assert line in look.output
+    assert line in red.message
+    assert line not in text
+    assert f'<code>{look.sha256}</code> · <a href="{red.evidence}">' in article
+    assert f'<code>{page.sha256(red.message)}</code> · whole in <a href="results.json">' in article
+    assert line in json.loads((folder / str(red.evidence)).read_text(encoding="utf-8"))["looks"][0]["output"]
+
+
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_counts_of_tests_are_of_those_that_reported(tmp_path: Path, evidence: Door) -> None:
+    """The number of tests beside the verdict is of those that reported; how many were found is told too."""
+    run = document.load(made_run(tmp_path))
+    done = dataclasses.replace(run.completeness, collected=1590, reported_tests=1587)
+    said = {
+        name: parse(page.render(dataclasses.replace(run, completeness=one)).partition('id="answers"')[0]).words
+        for name, one in (("part", done), ("whole", dataclasses.replace(done, reported_tests=1590)))
+    }
+    evidence.saw("verdicts", json.dumps(said), subject="report.html")
+
+    assert "by 1,587 tests that reported, of 1,590 that were found." in said["part"]
+    assert "by 1,590 tests that reported. " in said["whole"]
+
+
 @pytest.mark.promise("a page of a real run is light and soon there")
 def test_page_of_the_whole_catalogue_is_small(tmp_path: Path, contract: Contract, evidence: Door) -> None:
     """Every control on every service, each with an answer of many kilobytes, makes a page of less than a megabyte."""
@@ -308,8 +344,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no UTF-8": (lambda run: (run / "results.json").write_bytes(b"\xff"), r"results\.json: not JSON .*untouched copy"),
     "a list": (lambda run: (run / "results.json").write_text("[]"), r"schema is None, this release reads"),
     "a newer schema": (lambda run: _with(run, schema=99), r"schema is 99, this release reads .*release that made it"),
-    "a verdict gone": (lambda run: _without(run, "verdict"), r"KeyError: 'verdict'.*untouched copy"),
-    "a state of its own": (lambda run: _with(run, controls=_stated(run, "green")), r"'green' is not a valid State"),
+    "a verdict gone": (lambda run: _without(run, "verdict"), r"lacks verdict.*untouched copy"),
+    "a state of its own": (
+        lambda run: _with(run, controls=_stated(run, "green")),
+        r"state is 'green', expected one of broken",
+    ),
     "evidence gone": (
         lambda run: next((run / "evidence").iterdir()).unlink(),
         r"evidence of tests/made.*untouched copy",
