@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -205,6 +206,18 @@ def test_full_disk_leaves_the_old_bundle(
     assert (ended, hint in told) == (code, True)
     assert (reports / NAME / bundle.PAGE).stat().st_ino == before.st_ino
     assert verify(reports / NAME).whole
+    assert [path.name for path in reports.glob(".*")] == []
+
+
+def test_file_that_grows_too_large_is_told(reports: Path, evidence: Door) -> None:
+    """Where files may not grow as large as the page, the page is named, with what sets that limit."""
+    limited = f"ulimit -f 24; exec {shlex.join(typed(reports, 'render'))}"  # KiB, fewer than the page has
+
+    done = run_quietly(["bash", "-c", limited], within=120, cwd=CHECKOUT)
+
+    told = complaint(done, evidence)
+    assert (done.code, f"{bundle.PAGE}: File too large" in told, "ulimit -f" in told) == (Exit.FAILED, True, True)
+    assert not (reports / NAME / manifest.NAME).exists()
     assert [path.name for path in reports.glob(".*")] == []
 
 
