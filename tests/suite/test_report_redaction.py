@@ -12,6 +12,7 @@ from fixtures.evidence import Door
 from fixtures.made_run import made_run, write
 from fixtures.redaction import mark
 from fixtures.report import bundle, document, leaks
+from fixtures.run import CHECKOUT
 
 pytestmark = pytest.mark.control("REP-06")
 
@@ -46,6 +47,7 @@ CANARIES = {
     "key of a cloud": "AKIAKANARIEKANARIE12",
     "web token": "eyJhbGciOiJIUzI1NiJ9.eyJLYW5hcmlhIjoxfQ.Kanaria-that-signs",
     "rest of a web token that the door took": "token=‹redacted write token›.eyJLYW5hcmlhIjoxfQ.Kanaria-that-signs",
+    "rest of a password that the door took": "password=‹redacted write token›!Kanaria",
     "basic credentials alone": "sent: Basic Y2FuYXJ5OnRoYXQtc2luZ3M=",
     "private key in a list": json.dumps(
         ["-----BEGIN PRIVATE KEY-----", BODY, "QUJD", "-----END PRIVATE KEY-----"], indent=1
@@ -133,6 +135,7 @@ def test_what_is_blotted_out_is_no_more_a_secret(evidence: Door, words: str) -> 
 
     assert left.count >= 1
     assert "‹redacted " in left.text
+    assert [word for word in SINGING if word in left.text.encode()] == []
     assert leaks.redact(left.text).text == left.text
 
 
@@ -174,6 +177,16 @@ def test_secret_is_known_by_its_place_in_json(tmp_path: Path, evidence: Door) ->
         "lines": [*[of_key] * 4, "after"],
     }
     assert dict(made.blotted) == {"settings.json": len(["password", "token"]) + len(key) - 1}
+
+
+def test_reader_is_told_what_is_looked_for(tmp_path: Path, evidence: Door) -> None:
+    """The page and the README name the same kinds of secrets, and say that no other is taken out."""
+    folder = made_run(tmp_path)
+    bundle.render(folder, bundle.Wish())
+
+    told = [evidence.read(path) for path in (folder / bundle.PAGE, CHECKOUT / "README.md")]
+    assert [leaks.LISTED in " ".join(text.split()) for text in told] == [True, True]
+    assert ["of any other shape" in text for text in told] == [True, True]
 
 
 def test_each_is_marked_and_counted(tmp_path: Path, evidence: Door) -> None:
