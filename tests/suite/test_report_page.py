@@ -160,6 +160,28 @@ def test_narrow_run_does_not_read_like_a_whole_one(tmp_path: Path, evidence: Doo
     assert "Nothing was left out" not in said
 
 
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_whole_run_with_a_sample_of_a_host_is_not_called_complete(tmp_path: Path, evidence: Door) -> None:
+    """A pass that judged a sample of a host says in its verdict and its answers that this host was not judged."""
+    run = document.load(made_run(tmp_path))
+    of_host = next(one for one in run.controls if one.id == "HST-05")
+    (on,) = of_host.subjects
+    paper = dataclasses.replace(of_host, subjects=(dataclasses.replace(on, subject=samples.SUBJECT),))
+    done = dataclasses.replace(run.completeness, filters=(), left_out=(), missing=(), uncollected={})
+    whole = dataclasses.replace(
+        run,
+        verdict="PASS",
+        completeness=dataclasses.replace(done, reported=done.catalogue),
+        controls=tuple(paper if one is of_host else one for one in run.controls),
+    )
+    said = parse(page.render(whole)).words
+    evidence.saw("sample", said, subject="report.html")
+
+    assert "No check was left out; this host itself was not judged for 1 of them." in said
+    assert "No check, but 1 control judged on a sample of a host" in said
+    assert "Nothing was left out" not in said
+
+
 @pytest.mark.control("REP-05")
 def test_sample_of_a_host_is_called_one(tmp_path: Path, evidence: Door) -> None:
     """What was judged on a sample of a host is tagged wherever it stands, counted beside the verdict, and no proof."""
