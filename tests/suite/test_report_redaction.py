@@ -24,6 +24,24 @@ CANARIES = {
     "basic credentials": "authorization: basic Y2FuYXJ5OnRoYXQtc2luZ3M",
     "private key": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{BODY}\n-----END OPENSSH PRIVATE KEY-----",
     "private key cut short": f"-----BEGIN RSA PRIVATE KEY-----\n{BODY}",
+    "private key in a log": (
+        f"app-1  | -----BEGIN PRIVATE KEY-----\napp-1  | {BODY}\napp-1  | -----END PRIVATE KEY-----"
+    ),
+    "private key in a log cut short": f"app-1  | -----BEGIN PRIVATE KEY-----\napp-1  | {BODY}\napp-1  | {BODY}",
+    "private key quoted": f"> -----BEGIN EC PRIVATE KEY-----\n> {BODY}\n> -----END EC PRIVATE KEY-----",
+    "private key in colours": (
+        "\x1b[36mapp-1  | \x1b[0m-----BEGIN PRIVATE KEY-----\n"
+        f"\x1b[36mapp-1  | \x1b[0m{BODY}\n\x1b[36mapp-1  | \x1b[0m-----END PRIVATE KEY-----"
+    ),
+    "private key in HTML": f"-----BEGIN PRIVATE KEY-----<br>{BODY}<br/>-----END PRIVATE KEY-----",
+    "private key among others": f"-----BEGIN PRIVATE KEY-----\n(1) {BODY}\n[2] {BODY}\n-----END PRIVATE KEY-----",
+    "private key of PGP": (
+        f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\n{BODY}\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----"
+    ),
+    "rest of a private key that the door took": (
+        f"app-1  | ‹redacted private key›| {BODY}\napp-1  | {BODY}\napp-1  | -----END PRIVATE KEY-----"
+    ),
+    "rest of a private key cut short": f"app-1  | ‹redacted private key›| {BODY}\napp-1  | {BODY}",
     "in JSON": json.dumps({"Env": [f"MONSITE_TOKEN={TOKEN}"], "session_key": TOKEN}),
     "in JSON within JSON": json.dumps({"answer": json.dumps({"api_key": TOKEN})}),
     "in HTML": html.escape(json.dumps({"password": TOKEN})),
@@ -69,6 +87,7 @@ HARMLESS = [
     "/etc/passwd:root:x:0:0\npasswd: files systemd",
     "Set-Cookie is not sent; tcp://0.0.0.0:2375 and http://127.0.0.1:3000/a@b",
     "test_results_tell_no_secret: REP-01",
+    "‹redacted private key›\nweb-1  | all is well\n-----END CERTIFICATE-----",
 ]
 
 
