@@ -109,4 +109,8 @@ def test_all_evidence_is_printed(run: Document, tmp_path: Path, browser: Browser
 
 
 def _rendered(name: str, runs: Sequence[Document]) -> str:
-    return page.render(runs[0]) if name == "report" else index.render(runs)
+    return (
+        page.render(runs[0])
+        if name == "report"
+        else index.render([index.Found(one.about.id, one, page=True) for one in runs])
+    )

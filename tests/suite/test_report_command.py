@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import random
@@ -22,7 +23,7 @@ from fixtures.evidence import Completed, Door, run_quietly
 from fixtures.made_run import made_run, write
 from fixtures.report import __main__ as command
 from fixtures.report import bundle, manifest, retention
-from fixtures.report.errors import Exit
+from fixtures.report.errors import Exit, ReportError
 from fixtures.report.retention import Run
 from fixtures.report.verify import verify
 from fixtures.run import CHECKOUT
@@ -221,7 +222,152 @@ def test_file_that_grows_too_large_is_told(reports: Path, evidence: Door) -> Non
     assert [path.name for path in reports.glob(".*")] == []
 
 
+def test_every_file_is_on_the_disk_before_the_exchange(
+    reports: Path, monkeypatch: pytest.MonkeyPatch, evidence: Door
+) -> None:
+    """Each file that was written anew, in whatever folder, and each folder are flushed before the bundle is there."""
+    run = reports / NAME
+    (run / "logs").mkdir()
+    (run / "logs" / "app.log").write_text("password=Kanaria!", encoding="utf-8")
+    flushed: set[tuple[int, int]] = set()
+
+    def fsync(descriptor: int) -> None:
+        seen = os.fstat(descriptor)
+        flushed.add((seen.st_dev, seen.st_ino))
+
+    before = {path.stat().st_ino for path in run.rglob("*") if path.is_file()}
+    monkeypatch.setattr(os, "fsync", fsync)
+    bundle.render(run, OLD)
+
+    parts = {path: path.stat() for path in (run, *run.rglob("*"))}
+    missed = [
+        str(path.relative_to(reports))
+        for path, seen in parts.items()
+        if (seen.st_dev, seen.st_ino) not in flushed and seen.st_ino not in before
+    ]
+    evidence.saw("fsync", f"{len(flushed)} flushed, of {len(parts)}; not flushed: {missed}")
+    assert "‹redacted" in (run / "logs" / "app.log").read_text(encoding="utf-8"), "it must have been written anew"
+    assert missed == []
+
+
+def test_closed_run_stays_closed(reports: Path, evidence: Door) -> None:
+    """Folders of a run that nobody else may look into are as closed in its bundle."""
+    run = reports / NAME
+    (run / "logs").mkdir()
+    (run / "logs" / "app.log").write_text("", encoding="utf-8")
+    modes = {run: 0o700, run / "evidence": 0o750, run / "logs": 0o2755}
+    for path, mode in modes.items():
+        path.chmod(mode)
+
+    bundle.render(run, OLD)
+
+    evidence.saw("modes", ", ".join(f"{path.name} {path.stat().st_mode:o}" for path in modes))
+    assert {path: path.stat().st_mode & 0o7777 for path in modes} == modes
+
+
 # -- each trouble
+
+
+def test_what_another_user_left_is_told(reports: Path, monkeypatch: pytest.MonkeyPatch, evidence: Door) -> None:
+    """A half-made bundle that cannot be removed, since root's report was killed, is named with the way to remove it."""
+    stage = reports / f".{NAME}.rendering"
+    stage.mkdir()
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+
+    with pytest.raises(ReportError) as refusal:
+        bundle.render(reports / NAME, OLD)
+
+    told = evidence.saw("refusal", str(refusal.value))
+    assert told.startswith(f"{stage} is in the way: ")
+    assert told.endswith(f"; sudo rm -r {stage}")
+
+
+def test_only_what_was_left_of_runs_is_removed(reports: Path, evidence: Door) -> None:
+    """Of what ends as a half-made bundle does, only that of runs is removed; other hidden folders are somebody's."""
+    for name in (".holiday.former", ".holiday.rendering", f".{NAME}.former", f".{NAME}.rendering"):
+        (reports / name).mkdir()
+
+    bundle.mend(reports)
+
+    left = sorted(path.name for path in reports.glob(".*"))
+    evidence.saw("left", f"{left}")
+    assert left == [".holiday.former", ".holiday.rendering"]
+
+
+def test_two_at_once_drop_each_run_once(reports: Path, evidence: Door) -> None:
+    """Reports that are made at the same time, each dropping old runs, all succeed, and drop each of them once."""
+    for number in range(1, 6):
+        made_run(reports, name=f"20260314T15092{number}Z-{number}")
+    render = typed(reports, "--json", "render", "--keep", "1")
+
+    together = [subprocess.Popen(render, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [one.communicate()[0] for one in together]
+
+    evidence.saw("together", "\n".join(told))
+    assert [one.returncode for one in together] == [Exit.OK] * len(together)
+    assert sorted(name for one in told for name in json.loads(one)["dropped"]) == [
+        f"20260314T15092{number}Z-{number}" for number in range(1, 6)
+    ]
+
+
+def test_dropping_waits_for_its_turn(reports: Path, monkeypatch: pytest.MonkeyPatch, evidence: Door) -> None:
+    """Old runs are dropped by one report at a time."""
+    held: list[bool] = []
+
+    def drop(where: Path, *_: object) -> tuple[str, ...]:
+        descriptor = os.open(where, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.append(True)
+        else:
+            held.append(False)
+        finally:
+            os.close(descriptor)
+        return ()
+
+    monkeypatch.setattr(retention, "drop", drop)
+
+    ended = command.main(["--reports", str(reports), "render", "--keep", "1"])
+
+    evidence.saw("the lock was held", f"{held}, ended with {ended}")
+    assert (ended, held) == (Exit.OK, [True])
+
+
+def test_closed_run_is_not_dropped(reports: Path, monkeypatch: pytest.MonkeyPatch, evidence: Door) -> None:
+    """A run that somebody closed to others counts as one that did not end: it stays, and spoils no other's report."""
+    closed = made_run(reports, name="20260314T150921Z-1")
+    looked = Path.is_file
+
+    def is_file(path: Path) -> bool:
+        if path.parent == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    ended = command.main(["--reports", str(reports), "--json", "render", "--keep", "1"])
+    page = (reports / bundle.INDEX).read_text(encoding="utf-8")
+
+    evidence.saw("all runs", page)
+    assert (ended, closed.is_dir()) == (Exit.OK, True)
+    assert f"{closed.name}/results.json: Permission denied" in page
+
+
+def test_trouble_after_the_exchange_claims_nothing(
+    reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], evidence: Door
+) -> None:
+    """What fails once the bundle is there does not say that all is as it was: it says that the bundle is made."""
+
+    def fail(reports: Path) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(reports))
+
+    monkeypatch.setattr(bundle, "overview", fail)
+    ended = command.main(["--reports", str(reports), "render"])
+
+    told = evidence.saw("render", capsys.readouterr().err)
+    assert ended == Exit.FAILED
+    assert f"{reports / NAME / bundle.PAGE} is made" in told
+    assert "as it was" not in told
 
 
 @pytest.mark.parametrize(
@@ -311,6 +457,22 @@ def test_changes_are_told_since_an_earlier_run_alone(reports: Path, evidence: Do
     assert refused.code == Exit.USAGE
     began(since, "2026-03-14T15:09:25+00:00")
     assert report(reports, "render", "--since", since.name).code == Exit.OK
+
+
+def test_changes_are_told_since_an_unchanged_run_alone(reports: Path, evidence: Door) -> None:
+    """A run that its own manifest calls changed is no run to tell what changed since: 4, and nothing is made."""
+    since = began(made_run(reports, name="20260314T150925Z-2"), "2026-03-14T15:09:25+00:00")
+    bundle.render(since, OLD)
+    assert report(reports, "render", "--since", since.name).code == Exit.OK
+    results = since / "results.json"
+    results.write_text(results.read_text(encoding="utf-8").replace("limited by", "limited of"), encoding="utf-8")
+    (reports / NAME / manifest.NAME).unlink()
+
+    refused = report(reports, "render", "--since", since.name)
+
+    assert f"{since} was changed since it was made: results.json" in complaint(refused, evidence)
+    assert refused.code == Exit.CHANGED
+    assert not (reports / NAME / manifest.NAME).exists()
 
 
 def test_what_a_bundle_cannot_hold_is_told(reports: Path, evidence: Door) -> None:

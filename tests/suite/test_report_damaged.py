@@ -171,7 +171,7 @@ def test_one_damaged_run_leaves_the_others_listed(
     tmp_path: Path, evidence: Door, change: Callable[[dict[str, Any]], None]
 ) -> None:
     """The page of all runs is made without the damaged one, whose name and fault are told."""
-    made_run(tmp_path, name=SOUND)
+    (made_run(tmp_path, name=SOUND) / bundle.PAGE).touch()
     harm(made_run(tmp_path, name=DAMAGED), change)
 
     page, unread = bundle.overview(tmp_path)
@@ -184,7 +184,7 @@ def test_one_damaged_run_leaves_the_others_listed(
 
 def test_run_that_is_no_file_leaves_the_others_listed(tmp_path: Path, evidence: Door) -> None:
     """A results.json that is a folder is told, and the other runs are listed."""
-    made_run(tmp_path, name=SOUND)
+    (made_run(tmp_path, name=SOUND) / bundle.PAGE).touch()
     (tmp_path / DAMAGED / document.RESULTS).mkdir(parents=True)
 
     page, unread = bundle.overview(tmp_path)
@@ -206,3 +206,18 @@ def test_run_that_ended_before_it_began_is_drawn(tmp_path: Path, evidence: Door)
     text = evidence.saw("index", page.read_text(encoding="utf-8"))
     assert unread == []
     assert re.findall(r"<td>([^<]+ min)</td>", text) == ["0 min", "0 min"]
+
+
+def test_run_that_its_own_manifest_calls_changed_is_not_listed(tmp_path: Path, evidence: Door) -> None:
+    """Results that were changed after their bundle was made are not on the page of all runs but named as unread."""
+    run = made_run(tmp_path, name=SOUND)
+    bundle.render(run, bundle.Wish())
+    assert bundle.overview(tmp_path)[1] == []
+    harm(run, at("because", value=["nothing"]))
+
+    page, unread = bundle.overview(tmp_path)
+
+    evidence.saw("not among all runs", "\n".join(unread))
+    assert [f"{SOUND}/results.json: was changed since its bundle was made" in one for one in unread] == [True]
+    text = page.read_text(encoding="utf-8")
+    assert (f"{SOUND}/report.html" in text, f"<li>{SOUND}/results.json: was changed" in text) == (False, True)
