@@ -294,22 +294,6 @@ def test_only_what_was_left_of_runs_is_removed(reports: Path, evidence: Door) ->
     assert left == [".holiday.former", ".holiday.rendering"]
 
 
-def test_two_at_once_drop_each_run_once(reports: Path, evidence: Door) -> None:
-    """Reports that are made at the same time, each dropping old runs, all succeed, and drop each of them once."""
-    for number in range(1, 6):
-        made_run(reports, name=f"20260314T15092{number}Z-{number}")
-    render = typed(reports, "--json", "render", "--keep", "1")
-
-    together = [subprocess.Popen(render, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    told = [one.communicate()[0] for one in together]
-
-    evidence.saw("together", "\n".join(told))
-    assert [one.returncode for one in together] == [Exit.OK] * len(together)
-    assert sorted(name for one in told for name in json.loads(one)["dropped"]) == [
-        f"20260314T15092{number}Z-{number}" for number in range(1, 6)
-    ]
-
-
 def test_dropping_waits_for_its_turn(reports: Path, monkeypatch: pytest.MonkeyPatch, evidence: Door) -> None:
     """Old runs are dropped by one report at a time."""
     held: list[bool] = []

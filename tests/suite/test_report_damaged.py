@@ -1,5 +1,6 @@
 """One damaged run: asked for itself it is refused by name; on the page of all runs it is missed, and no other is."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -60,6 +61,13 @@ HARMS = [
     pytest.param(at("controls", 0, "severity", value="huge"), "controls[0].severity is 'huge'", id="severity"),
     pytest.param(at(*ON_FIRST, "state", value="green"), "controls[0].subjects[0].state is", id="state on a subject"),
     pytest.param(at(*ON_FIRST, "tests", 0, "outcome", value="ok"), "tests[0].outcome is 'ok'", id="outcome"),
+    pytest.param(at("verdict", value="PASS"), "verdict is PASS beside exit_code 1", id="PASS beside a code"),
+    pytest.param(at("exit_code", value=0), "verdict is BROKEN beside exit_code 0", id="code beside a verdict"),
+    pytest.param(
+        lambda told: told.update(verdict="PASS", exit_code=0),
+        "verdict is PASS beside RUN-01, which is broken",
+        id="PASS beside a broken control",
+    ),
     # kinds
     pytest.param(at("counts", value={}), "counts lacks controls", id="no counts"),
     pytest.param(at("counts", value="many"), "counts is 'many', expected object", id="word for counts"),
@@ -152,6 +160,20 @@ def test_damaged_evidence_is_refused_by_name(tmp_path: Path, evidence: Door, tex
     told = evidence.saw("refusal", str(refusal.value))
     assert told.startswith(f"{file}: ")
     assert says in told
+
+
+def test_evidence_of_another_run_is_refused(tmp_path: Path, evidence: Door) -> None:
+    """An answer that was changed together with the sha256 beside it is not the one that the results tell."""
+    run = made_run(tmp_path)
+    file = sorted((run / "evidence").iterdir())[0]
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["looks"][0] |= {"output": "well", "sha256": hashlib.sha256(b"well").hexdigest()}
+    file.write_text(json.dumps(told), encoding="utf-8")
+
+    with pytest.raises(DocumentError) as refusal:
+        document.load(run)
+
+    assert f"{file}: its looks are not those that results.json tells" in evidence.saw("refusal", str(refusal.value))
 
 
 def test_older_schema_is_read(tmp_path: Path, evidence: Door) -> None:

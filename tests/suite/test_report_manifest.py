@@ -217,7 +217,7 @@ def test_unsigned_bundle_says_so(tmp_path: Path, signers: Path, evidence: Door) 
 
 def by_hand_typed() -> list[str]:
     """The three commands of the documentation, with a name and a signers' file that are there."""
-    return [one.replace("SIGNERS", "../signers").replace("PRINCIPAL", WHO) for one in signing.BY_HAND]
+    return [one.replace("/path/to/SIGNERS", "../signers").replace("PRINCIPAL", WHO) for one in signing.BY_HAND]
 
 
 def by_hand(folder: Path, evidence: Door) -> list[int]:
