@@ -42,6 +42,14 @@ CANARIES = {
         f"app-1  | ‹redacted private key›| {BODY}\napp-1  | {BODY}\napp-1  | -----END PRIVATE KEY-----"
     ),
     "rest of a private key cut short": f"app-1  | ‹redacted private key›| {BODY}\napp-1  | {BODY}",
+    "short bearer token": "Authorization: Bearer Kanaria4",
+    "token that is sent": "Authorization: Token Kanaria4",
+    "URL with a dollar": "postgres://site:$Kanaria1@db.invalid/site",
+    "URL with a dash": "redis://:-Kanaria1@cache.invalid",
+    "password with a dollar": "password=$x!Kanaria",
+    "password in bytes": "{'password': b'Kanaria'}",
+    "password in XML": "<password>Kanaria!</password>",
+    "token by name and value": json.dumps([{"name": "METRICS_TOKEN", "value": "Kanaria-4"}]),
     "in JSON": json.dumps({"Env": [f"MONSITE_TOKEN={TOKEN}"], "session_key": TOKEN}),
     "in JSON within JSON": json.dumps({"answer": json.dumps({"api_key": TOKEN})}),
     "in HTML": html.escape(json.dumps({"password": TOKEN})),
@@ -87,6 +95,9 @@ HARMLESS = [
     "/etc/passwd:root:x:0:0\npasswd: files systemd",
     "Set-Cookie is not sent; tcp://0.0.0.0:2375 and http://127.0.0.1:3000/a@b",
     "test_results_tell_no_secret: REP-01",
+    "password=$PASSWORD token=${TOKEN} secret=$(cat file) postgres://site:$PASSWORD@db:5432/site",
+    "the bearer carries it; Authorization: Token TOKEN; <th>password</th><td>token</td> <token>none</token>",
+    '{"name": "METRICS_TOKEN", "value": "/run/secrets/metrics_token"}',
     "‹redacted private key›\nweb-1  | all is well\n-----END CERTIFICATE-----",
 ]
 
@@ -225,9 +236,12 @@ def test_each_is_marked_and_counted(tmp_path: Path, evidence: Door) -> None:
 
 
 def test_evidence_is_still_proof(tmp_path: Path, evidence: Door) -> None:
-    """After a secret was taken out of an answer, the sha256 beside it, and in the results, is that of what is left."""
+    """After a secret was taken out of an answer, its sha256, in every file that has one, is that of what is left."""
     folder = made_run(tmp_path)
     (name, *_) = plant(folder, CANARIES["bearer token"])
+    for other in ("engineers.html", "noted.json"):  # one with a secret of its own, one without
+        with (folder / other).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"told": f"sha256 {sha256(CANARIES['bearer token'])}"}))
 
     bundle.render(folder, bundle.Wish())
 
@@ -235,6 +249,9 @@ def test_evidence_is_still_proof(tmp_path: Path, evidence: Door) -> None:
     assert look["sha256"] == sha256(look["output"])
     assert look["sha256"] in (folder / "results.json").read_text(encoding="utf-8")
     assert sha256(CANARIES["bearer token"]) not in (folder / "results.json").read_text(encoding="utf-8")
+    for other in ("engineers.html", "noted.json"):
+        text = (folder / other).read_text(encoding="utf-8")
+        assert (sha256(CANARIES["bearer token"]) in text, look["sha256"] in text) == (False, True), other
 
 
 def test_bundle_without_a_secret_keeps_its_files(tmp_path: Path, evidence: Door) -> None:
