@@ -360,6 +360,8 @@ def test_trouble_after_the_exchange_claims_nothing(
         (("render", "--run", "19990101T000000Z-1"), Exit.USAGE, "there is no run 19990101T000000Z-1"),
         (("render", "--since", "yesterday"), Exit.USAGE, "there is no run yesterday"),
         (("render", "--since", NAME), Exit.USAGE, "which is not before"),
+        (("render", "--run", "x" * 5_000), Exit.USAGE, "File name too long"),
+        (("render", "--key", "x" * 5_000), Exit.USAGE, "File name too long"),
         (("render", "--profile", "pci"), Exit.USAGE, "pci"),
         (("render", "--key", "/nonexistent"), Exit.USAGE, "/nonexistent: no such key"),
         (("render", "--key", "/etc/hostname"), Exit.FAILED, "/etc/hostname"),
@@ -457,6 +459,18 @@ def test_changes_are_told_since_an_unchanged_run_alone(reports: Path, evidence: 
     assert f"{since} was changed since it was made: results.json" in complaint(refused, evidence)
     assert refused.code == Exit.CHANGED
     assert not (reports / NAME / manifest.NAME).exists()
+
+
+def test_run_within_a_bundle_is_not_rendered_there(reports: Path, evidence: Door) -> None:
+    """A run that lies in another one's bundle is refused, since that bundle would be a changed one after it."""
+    made_run(reports / NAME / "within")
+    bundle.render(reports / NAME, OLD)
+
+    refused = report(reports, "render", "--run", str(reports / NAME / "within" / NAME))
+
+    assert f"lies in the bundle {reports / NAME}" in complaint(refused, evidence)
+    assert refused.code == Exit.USAGE
+    assert verify(reports / NAME).whole
 
 
 def test_what_a_bundle_cannot_hold_is_told(reports: Path, evidence: Door) -> None:

@@ -80,6 +80,22 @@ def test_signature_names_who_signed(signed: Path, signers: Path, evidence: Door)
     assert f"signed by {WHO}" in told(evidence, judged)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_key_that_stands_twice_is_tried_by_each_line(signed: Path, signers: Path, evidence: Door, order: int) -> None:
+    """A signers' file with an expired and a good line of the same key vouches for it; the first alone does not."""
+    name, key = signers.read_text(encoding="utf-8").strip().split(" ", 1)
+    expired, good = f'a@example.org valid-before="20200101" {key}', f"{name} {key}"
+    both, alone = (signed.parent / one for one in (f"both{order}", f"alone{order}"))
+    both.write_text("\n".join([expired, good][::order]) + "\n", encoding="utf-8")
+    alone.write_text(f"{expired}\n", encoding="utf-8")
+
+    judged, doubted = verify(signed, both), verify(signed, alone)
+
+    assert f"signed by {WHO}" in told(evidence, judged)
+    assert "expired" in told(evidence, doubted)
+    assert not doubted.whole
+
+
 def test_any_changed_byte_is_found(copy: Path, seed: int, evidence: Door) -> None:
     """Of 1,000 bytes changed at random, one at a time, in any file, each is found, and the file is named."""
     chance = random.Random(seed)  # noqa: S311  # no secret hangs on it
