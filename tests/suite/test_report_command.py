@@ -477,14 +477,15 @@ def test_what_a_bundle_cannot_hold_is_told(reports: Path, evidence: Door) -> Non
     """Links, pipes and empty folders of a run, which no manifest can list, are told when they are left out."""
     run = reports / NAME
     (run / "within").mkdir()
-    (run / "within" / "latest").symlink_to("nowhere")
+    (run / "within" / "latest").symlink_to("nowhere")  # the suite's own, and no news
+    (run / "within" / "newest").symlink_to("nowhere")
     (run / "logs" / "silent").mkdir(parents=True)
     os.mkfifo(run / "pipe")
 
     first = evidence.record(report(reports, "render"))
     second = evidence.record(report(reports, "--json", "render"))
 
-    told = "left out: logs/silent (an empty folder), pipe (a special file), within/latest (a link)\n"
+    told = "left out: logs/silent (an empty folder), pipe (a special file), within/newest (a link)\n"
     assert told in first.stdout
     assert second.json()["left_out"] == []
     assert verify(run).whole
