@@ -31,6 +31,8 @@ def sleeper(stack: Stack) -> Iterator[Container]:
         labels=stack.tool_labels(),
         detach=True,
     )
+    # until init has its child, the kernel drops the SIGTERM of a stop: nothing handles it in PID 1 yet
+    wait_for("the container to sleep", lambda: _sleeps(helper), 10)
     yield helper
     helper.remove(force=True)
 
@@ -78,6 +80,10 @@ def test_look_has_a_deadline(sleeper: Container, evidence: Door) -> None:
         execute(str(sleeper.name), ["sleep", "60"], within=1)
 
     assert "did not end within 1 s" in evidence.saw("sleep 60", str(late.value), subject=str(sleeper.name))
+
+
+def _sleeps(helper: Container) -> bool:
+    return ["sleep", "600"] in [str(row[-1]).split() for row in helper.top()["Processes"]]
 
 
 def _running(helper: Container) -> bool:
