@@ -69,6 +69,14 @@ def of_page(told: Document) -> Mapping[str, str]:
     return dict(articles)
 
 
+def wrong_in(xml: str, text: str) -> list[str]:
+    """What the published schemas refuse in a JUnit file and a SARIF file."""
+    suites = xmlschema.XMLSchema(str(SCHEMAS / "junit-10.xsd"))
+    runs = Draft4Validator(json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8")))
+    told = [str(one) for one in suites.iter_errors(parsed(xml))]
+    return told + [one.message for one in runs.iter_errors(json.loads(text))]
+
+
 def parsed(text: str) -> Element:
     """Read XML that our own writer wrote."""
     return ElementTree.fromstring(text)  # noqa: S314
@@ -92,9 +100,7 @@ def test_formats_are_valid_whatever_they_tell(words: str, tmp_path: Path, eviden
     told = document.load(folder)
 
     xml, text = junit.write(told), sarif.write(told)
-    wrong = [str(one) for one in xmlschema.XMLSchema(str(SCHEMAS / "junit-10.xsd")).iter_errors(parsed(xml))]
-    validator = Draft4Validator(json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8")))
-    wrong += [one.message for one in validator.iter_errors(json.loads(text))]
+    wrong = wrong_in(xml, text)
     evidence.saw("junit.xml and results.sarif", f"{len(xml)} and {len(text)} characters; wrong: {wrong}\n{xml[:2000]}")
 
     assert wrong == []
@@ -116,9 +122,7 @@ def test_line_of_a_megabyte_is_whole(plain: Path, evidence: Door) -> None:
     told = dataclasses.replace(run, controls=(dataclasses.replace(first, subjects=(red, *rest)), *others))
 
     xml, text = junit.write(told), sarif.write(told)
-    wrong = [str(one) for one in xmlschema.XMLSchema(str(SCHEMAS / "junit-10.xsd")).iter_errors(parsed(xml))]
-    validator = Draft4Validator(json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8")))
-    wrong += [one.message for one in validator.iter_errors(json.loads(text))]
+    wrong = wrong_in(xml, text)
     evidence.saw("junit.xml and results.sarif", f"{len(xml)} and {len(text)} characters; wrong: {wrong}\n{xml[:2000]}")
 
     assert wrong == []

@@ -45,6 +45,12 @@ QUESTIONS = (
 )
 
 
+def on_a_sample(control: document.Control) -> document.Control:
+    """The control, judged on a sample of a host."""
+    (on,) = control.subjects
+    return dataclasses.replace(control, subjects=(dataclasses.replace(on, subject=samples.SUBJECT),))
+
+
 @pytest.fixture
 def rendered(tmp_path: Path, evidence: Door) -> Callable[..., str]:
     """A page of made-up words; what came is on record."""
@@ -165,8 +171,7 @@ def test_whole_run_with_a_sample_of_a_host_is_not_called_complete(tmp_path: Path
     """A pass that judged a sample of a host says in its verdict and its answers that this host was not judged."""
     run = document.load(made_run(tmp_path))
     of_host = next(one for one in run.controls if one.id == "HST-05")
-    (on,) = of_host.subjects
-    paper = dataclasses.replace(of_host, subjects=(dataclasses.replace(on, subject=samples.SUBJECT),))
+    paper = on_a_sample(of_host)
     done = dataclasses.replace(run.completeness, filters=(), left_out=(), missing=(), uncollected={})
     whole = dataclasses.replace(
         run,
@@ -188,8 +193,7 @@ def test_sample_of_a_host_is_called_one(tmp_path: Path, evidence: Door) -> None:
     run = document.load(made_run(tmp_path))
     of_host = next(one for one in run.controls if one.id == "HST-05")
     real = dataclasses.replace(of_host, state=State.PROVEN, mappings={"cis": ("2.99",)})
-    (on,) = real.subjects
-    paper = dataclasses.replace(real, subjects=(dataclasses.replace(on, subject=samples.SUBJECT),))
+    paper = on_a_sample(real)
     pages = {
         one: page.render(dataclasses.replace(run, controls=(*run.controls[:-1], control)))
         for one, control in (("host", real), ("sample", paper))
