@@ -1,5 +1,6 @@
 """A request in, a status out: the routes of the site. No SQL, no file system, no decisions about data."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,14 +15,16 @@ from starlette.responses import FileResponse
 
 from . import auth, pages, settings
 from .database import Database
+from .doors import Doors
 from .errors import Code, Problem
-from .failures import Handlers, said
+from .failures import NOT_FOUND, Handlers, said
 from .front import Front
 from .health import Answer, Health
 from .logs import Log
 from .models import MAX_ID, Attachment, Failure, Filters, Walk, WalkFields, WalkPage
 from .sniff import Kind
 from .store import Store
+from .traffic import Traffic
 from .uploads import STORED_NAME, Uploads
 
 JSON_BODY_BYTES = 256 * 1024  # the longest description in the widest encoding fits twice
@@ -35,7 +38,9 @@ log = Log(configuration.logs, configuration.log_level, configuration.log_max_byt
 database = Database(configuration, log)
 store = Store(database)
 uploads = Uploads(configuration, log)
-health = Health(configuration, database, store, log)
+doors = Doors(configuration, log)
+traffic = Traffic()
+health = Health(configuration, database, store, doors, log)
 
 
 @asynccontextmanager
@@ -44,14 +49,23 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     log.info("started", version=configuration.version)
     database.start()
     uploads.clear_incoming()
+    sweeping = asyncio.create_task(sweep())
+    if not doors.closed:
+        await sweeping
+    yield
+    sweeping.cancel()
+    database.stop()
+    log.info("stopped")
+    log.close()
+
+
+async def sweep() -> None:
+    """Clear what no walk names, once the site is open: a former version, put back, may need what this one does not."""
+    await doors.wait_until_open()
     try:
         await uploads.sweep(store)
     except (Problem, OSError) as trouble:
         log.warning("uploads_not_swept", detail=str(trouble))
-    yield
-    database.stop()
-    log.info("stopped")
-    log.close()
 
 
 async def require_token(request: Request) -> None:
@@ -128,6 +142,14 @@ async def ready() -> Response:
 async def healthy() -> Response:
     """Say whether the site is well: it writes, has space, and the schema fits."""
     return said_by(await health.healthy())
+
+
+@api.get("/traffic", include_in_schema=False)
+async def in_flight(request: Request) -> Response:
+    """Say what is being served, to the container itself; whatever comes through the gate finds nothing here."""
+    if "x-forwarded-for" in request.headers:
+        raise Problem(Code.NOT_FOUND, NOT_FOUND)
+    return pages.as_json(traffic.seen(), 200, {"cache-control": "no-store"})
 
 
 # --- walks, for programs -------------------------------------------------------------------------
@@ -276,7 +298,7 @@ def build() -> FastAPI:
     )
     for router in (api, writing, site):
         built.include_router(router)
-    built.add_middleware(Front, log=log)
+    built.add_middleware(Front, log=log, doors=doors, traffic=traffic)
     return built
 
 

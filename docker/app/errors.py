@@ -42,6 +42,7 @@ class Code(StrEnum):
     # of the service as a whole
     UPLOADS_UNWRITABLE = "uploads_unwritable"
     OVERLOADED = "overloaded"
+    CLOSED = "closed"
     TOKEN_MISSING = "token_missing"  # noqa: S105 - the name of an error, not a token
 
 
@@ -64,6 +65,7 @@ STATUS: dict[Code, int] = {
     Code.UNACCEPTABLE_FILE: 422,
     Code.UPLOADS_UNWRITABLE: 503,
     Code.OVERLOADED: 503,
+    Code.CLOSED: 503,
     Code.TOKEN_MISSING: 503,
 }
 
@@ -78,6 +80,7 @@ PUBLIC_MESSAGE: dict[Code, str] = {
     Code.DISK_FULL: "The disk is full. Nothing was stored, and nothing that was stored is lost.",
     Code.INTERNAL: "Something went wrong on our side.",
     Code.UPLOADS_UNWRITABLE: "Files cannot be stored at the moment. Nothing was changed.",
+    Code.CLOSED: "The site is being exchanged; try again in a few seconds. Nothing was changed.",
     Code.OVERLOADED: "Too many requests at once; try again in a few seconds.",
     Code.TOKEN_MISSING: "Writing is switched off until the operator provides a write token.",
 }

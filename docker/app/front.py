@@ -12,13 +12,16 @@ import time
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import failures
+from . import doors, failures
+from .doors import Doors
 from .errors import Code
 from .logs import Log, request_id
+from .traffic import Traffic
 
 IN_FLIGHT = 1800  # answered at once beyond that; each takes a descriptor, and there are 4,096
 PATH_LENGTH = 200
 HEALTH_PATHS = frozenset(("/api/live", "/api/ready", "/api/health"))
+QUESTIONS = HEALTH_PATHS | {"/api/traffic"}  # answered by a closed site too, and no traffic themselves
 CLIENT_LEFT = 499
 HEAR_OUT_BYTES = 64 * 1024 * 1024  # what the gate lets through
 HEAR_OUT_S = 10
@@ -40,9 +43,11 @@ ALWAYS = (
 class Front:
     """The outermost layer of the site."""
 
-    def __init__(self, app: ASGIApp, log: Log) -> None:
+    def __init__(self, app: ASGIApp, log: Log, doors: Doors, traffic: Traffic) -> None:
         self._app = app
         self._log = log
+        self._doors = doors
+        self._traffic = traffic
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,11 +55,25 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await Passage(self._log, scope, receive, send).run(self._guarded)
+        passage = Passage(self._log, scope, receive, send)
+        if scope["path"] in QUESTIONS:
+            await passage.run(self._guarded)
+            return
+        self._traffic.enter(passage)
+        try:
+            await passage.run(self._served)
+        finally:
+            self._traffic.leave(passage)
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._doors.closed and self._doors.draining():
+            await failures.answer(scope, Code.CLOSED, headers=doors.RETRY_AFTER)(scope, receive, send)
+            return
+        await self._guarded(scope, receive, send)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._in_flight >= IN_FLIGHT:
-            await failures.answer(scope, Code.OVERLOADED, headers={"retry-after": "2"})(scope, receive, send)
+            await failures.answer(scope, Code.OVERLOADED, headers=doors.RETRY_AFTER)(scope, receive, send)
             return
         self._in_flight += 1
         try:

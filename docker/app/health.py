@@ -14,6 +14,7 @@ from typing import Any
 
 from . import schema
 from .database import Database
+from .doors import Doors
 from .errors import Code, Problem
 from .logs import Log
 from .settings import Settings
@@ -36,8 +37,9 @@ class Answer:
 class Health:
     """The three questions, asked of one database."""
 
-    def __init__(self, settings: Settings, database: Database, store: Store, log: Log) -> None:
+    def __init__(self, settings: Settings, database: Database, store: Store, doors: Doors, log: Log) -> None:
         self._settings = settings
+        self._doors = doors
         self._database = database
         self._store = store
         self._log = log
@@ -53,8 +55,8 @@ class Health:
 
     async def ready(self) -> Answer:
         """Say whether a reader would be served now."""
-        if (self._settings.state / "draining").exists():
-            return Answer(503, {"status": "draining"})
+        if self._doors.draining():
+            return Answer(503, {"status": "closed" if self._doors.closed else "draining"})
         try:
             async with asyncio.timeout(READ_WITHIN_S):
                 await self._store.answers()

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import threading
 import time
 import unicodedata
 import uuid
@@ -53,6 +54,7 @@ class Uploads:
         self._incoming = settings.uploads / ".incoming"
         self._settings = settings
         self._log = log
+        self._sweeping = threading.Lock()  # between a look at a file and its removal, nobody may find it there
 
     def path(self, relative: str) -> Path:
         """Return where a file of the view upload_paths lies."""
@@ -105,9 +107,12 @@ class Uploads:
             folder = self._root / f"{kind}s"
             for path in folder.iterdir() if folder.is_dir() else ():
                 relative = f"{kind}s/{path.name}"
-                if STORED_NAME.fullmatch(path.name) and relative not in needed and path.stat().st_mtime < before:
-                    path.unlink()
-                    removed.append(relative)
+                if not STORED_NAME.fullmatch(path.name) or relative in needed:
+                    continue
+                with self._sweeping:
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+                        removed.append(relative)
         return removed
 
     def _keep_the_floor(self) -> None:
@@ -154,10 +159,11 @@ class Uploads:
     def _publish(self, part: Path, folder: Path, name: str) -> None:
         folder.mkdir(exist_ok=True)
         target = folder / name
-        try:
-            os.link(part, target)  # unlike a rename, this cannot replace what is there
-        except FileExistsError:
-            os.utime(target)  # known already; a row will name it again, so its day of grace starts anew
+        with self._sweeping:
+            try:
+                os.link(part, target)  # unlike a rename, this cannot replace what is there
+            except FileExistsError:
+                os.utime(target)  # known already; a row will name it again, so its day of grace starts anew
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

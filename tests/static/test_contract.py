@@ -27,7 +27,7 @@ def test_contract_describes_every_service(evidence: Door) -> None:
         # blanks and doubles
         ('bind = "127.0.0.1"', 'bind = " "', "stack.bind is blank"),
         ('services = ["gate", "app", "backup", "drill"]', 'services = ["gate", "gate"]', "names gate twice"),
-        ("memory_mib = 64", "memory_mib = 64\nmemory_mib = 65", "contract.toml: Cannot overwrite a value"),
+        ("memory_mib = 192", "memory_mib = 192\nmemory_mib = 65", "contract.toml: Cannot overwrite a value"),
         # names that nobody reads
         ("pids = 64", "pidz = 64", "[services.gate]: unknown key pidz"),
         ("[recovery]", "[recoverie]", "the file: unknown key recoverie"),

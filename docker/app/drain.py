@@ -1,0 +1,103 @@
+"""The deployer's hand inside the container: `python3 -S -m app.drain on DEPLOY SECONDS | off | look`.
+
+`on` and `off` set the flag; `look` says in one JSON line what a stop would cut off: requests being served, and bytes
+of answers that the kernel still holds for slow readers, which end with the container's network.
+"""
+
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import flag
+from .flag import Damaged
+from .probe import PORT, RECORD, ask
+
+STATE = RECORD.parent
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+LISTENING = "0A"
+ANSWER_WITHIN_S = 2.0
+USAGE = "usage: python3 -S -m app.drain on DEPLOY SECONDS | off | look"
+
+
+class Unseen(Exception):  # noqa: N818 - read where it is raised, the name says enough
+    """The site did not say what it is serving."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what is asked; 0 done, 1 not done with the reason on stderr, 2 not understood."""
+    try:
+        match argv:
+            case ["on", deploy, seconds] if flag.names_deploy(deploy) and _is_a_life(seconds):
+                raised = flag.raise_flag(STATE, deploy, float(seconds))
+                _say(draining=True, deploy=deploy, until=raised.until.isoformat(timespec="milliseconds"))
+            case ["off"]:
+                flag.lower_flag(STATE)
+                _say(draining=False)
+            case ["look"]:
+                _say(**look())
+            case _:
+                print(f"{USAGE}\nSECONDS: above 0, at most {flag.LONGEST.total_seconds():.0f}", file=sys.stderr)
+                return 2
+    except (Damaged, OSError, Unseen) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def look() -> dict[str, Any]:
+    """Return what is in flight, what is unsent, and where flag and mark stand."""
+    answer = ask("/api/traffic", ANSWER_WITHIN_S)
+    if answer is None or answer[0] != 200:
+        raise Unseen(f"/api/traffic answered {answer or f'nothing within {ANSWER_WITHIN_S} s'}")
+    mark = flag.read_mark(STATE)
+    return {
+        **json.loads(answer[1]),
+        "unsent_bytes": sum(unsent(table) for table in _tables()),
+        "draining": _stands(),
+        "opened": None if mark is None else mark._asdict(),
+    }
+
+
+def unsent(table: str) -> int:
+    """Sum, in one of the kernel's tables of connections, the bytes that peers of the site have not acknowledged."""
+    rows = [line.split() for line in table.splitlines()[1:]]
+    return sum(
+        int(queues.partition(":")[0], 16)
+        for _, local, _, state, queues, *_ in rows
+        if local.endswith(f":{PORT:04X}") and state != LISTENING
+    )
+
+
+def _tables() -> list[str]:
+    found = [TABLES[0].read_text()]
+    with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+        found.append(TABLES[1].read_text())
+    return found
+
+
+def _stands() -> bool:
+    """Tell whether the flag counts, as the site sees it: a damaged one does not."""
+    try:
+        seen = flag.read(STATE)
+    except Damaged as damaged:
+        print(f"warning: {damaged}", file=sys.stderr)
+        return False
+    return seen is not None and seen.stands()
+
+
+def _is_a_life(text: str) -> bool:
+    try:
+        return 0 < float(text) <= flag.LONGEST.total_seconds()
+    except ValueError:
+        return False
+
+
+def _say(**told: object) -> None:
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
