@@ -12,7 +12,15 @@ import requests
 
 from fixtures import drills, measured
 from fixtures.contract import Contract
-from fixtures.drills import answer_of, backups_status, drill, held_drill, left_in_scratch, small_scratch
+from fixtures.drills import (
+    answer_of,
+    backups_status,
+    drill,
+    held_drill,
+    left_in_scratch,
+    small_scratch,
+    wait_until_scratch_is_empty,
+)
 from fixtures.engine_facts import container
 from fixtures.evidence import Completed, Door
 from fixtures.keeper import source_of
@@ -200,7 +208,7 @@ def test_killed_service_answers_for_its_former_life(drilled: Stack, contract: Co
     assert "ended in the middle of it" in answer_of(done)["error"]
     assert judged(drilled, done) == (False, False)
     assert service.facts.restarts == restarts + 1
-    assert left_in_scratch(drilled) == []
+    wait_until_scratch_is_empty(drilled)
     assert drill(drilled)["outcome"] == "success"
 
 
@@ -219,7 +227,7 @@ def test_killed_keeper_leaves_a_request_that_is_withdrawn(drilled: Stack) -> Non
     assert (killed.json(), done.code != 0) == (1, True)
     assert {"request.json", "taken.json", "data"} <= set(left), "the kill must leave something to tidy up"
     assert (answer["outcome"], ends[-2:]) == ("success", ["withdrawn", "success"])
-    assert left_in_scratch(drilled) == []
+    wait_until_scratch_is_empty(drilled)
 
 
 @pytest.mark.control("HLT-03")
