@@ -16,6 +16,11 @@ USES = {"metrics_token": ("GET", "/api/metrics"), "write_token": ("POST", "/api/
 TOKENS = sorted(name for promised in CONTRACT.services.values() for name in promised.secrets)
 
 
+def spoken(name: str) -> str:
+    """A secret's name, as people say it."""
+    return name.replace("_", " ")
+
+
 def lines_with(token: str, log: str) -> list[str]:
     """Give the lines that have the token, without it."""
     assert token, "there must be a token to look for"
@@ -66,7 +71,7 @@ def test_token_is_not_in_what_was_logged(service: Service, evidence: Door, name:
     log = container(service.container).logs(tail=LOG_LINES).decode("utf-8", errors="backslashreplace")
     leaks = lines_with(token, evidence.saw("engine logs", log, subject=service.container))
 
-    assert not leaks, f"log of {service.name}: {len(leaks)} of its lines have the {name}, such as {leaks[0]}"
+    assert not leaks, f"log of {service.name}: {len(leaks)} of its lines have the {spoken(name)}, such as {leaks[0]}"
 
 
 @pytest.mark.parametrize("name", TOKENS)
@@ -78,4 +83,4 @@ def test_token_is_not_in_the_log_of_its_use(service: Service, name: str) -> None
 
     assert service.stack.service("app").logs().count(path), "the request must be logged to say anything"
     leaks = lines_with(token, service.logs())
-    assert not leaks, f"log of {service.name}: {len(leaks)} of its lines have the {name}, such as {leaks[0]}"
+    assert not leaks, f"log of {service.name}: {len(leaks)} of its lines have the {spoken(name)}, such as {leaks[0]}"
