@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import typer.core
 
 from ops import backup as backups
 from ops import claims, engine, extract, lifecycle, release, report, report_tools, testing
@@ -29,6 +30,9 @@ backup_app = typer.Typer(help="Take, list, check, rotate and try out snapshots."
 app.add_typer(backup_app, name="backup")
 report_app = typer.Typer(invoke_without_command=True)
 app.add_typer(report_app, name="report")
+
+COULD_NOT_LOOK = 3  # of the monitor
+WrongUsage = typer.BadParameter.__bases__[0]  # the one that all errors of options and arguments are
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
@@ -145,6 +149,44 @@ def verify(
     """
     wish = verifying.Wish(quick=quick, controls=controls, profile=profile)
     raise typer.Exit(verifying.verify(load(), Ui(as_json=as_json), wish))
+
+
+class _Monitor(typer.core.TyperCommand):
+    """A command whose wrong usage ends with 3: to whoever reads its codes, 2 is a site in trouble."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # click's own
+        """Read the options."""
+        try:
+            return super().parse_args(ctx, args)
+        except WrongUsage as error:
+            error.exit_code = COULD_NOT_LOOK  # type: ignore[attr-defined]  # typer reads it
+            raise
+
+
+@app.command(cls=_Monitor)
+def monitor(
+    as_json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    interval: Annotated[
+        float | None, typer.Option("--interval", metavar="S", help="With --watch: each so many seconds, 2 as a rule.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="One line and the exit code, as Nagios reads them.")] = False,
+    prometheus: Annotated[
+        Path | None, typer.Option("--prometheus", metavar="FILE", help="Write the figures as a Prometheus text file.")
+    ] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option("--notify", metavar="CMD", help="Run it once when something breaks and once when it is well again."),
+    ] = None,
+) -> None:
+    """Show every service, the site, its data, backups and deploys, each held against its threshold; change nothing.
+
+    Its exit codes: 0 well, 1 warning, 2 critical, 3 could not look, or wrong usage; --watch ends with 130 on Ctrl-C.
+    """
+    from ops.monitor import command
+
+    wish = command.Wish(as_json, watch, interval, check, prometheus, notify)
+    raise typer.Exit(command.run(load, Ui(as_json=as_json), wish))
 
 
 @report_app.callback(epilog=CODES)

@@ -85,10 +85,14 @@ class Ui:
             except BrokenPipeError:
                 _discard(sys.stdout)
 
-    def fail(self, error: StackError) -> None:
-        """Say what went wrong and the next step, on stderr; as JSON too when that was asked for."""
+    def complain(self, error: StackError) -> None:
+        """Say what went wrong and the next step, on stderr."""
         self.err.print(f"[red]error:[/] {escape(error.message)}")
         self.err.print(f"[yellow]hint:[/] {escape(error.hint)}")
+
+    def fail(self, error: StackError) -> None:
+        """Say what went wrong and the next step, on stderr; as JSON too when that was asked for."""
+        self.complain(error)
         self.emit({"error": error.message, "hint": error.hint, "code": error.code})
 
 

@@ -1,0 +1,103 @@
+"""`./stack monitor`: which of the forms, how often, and how it ends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ops.errors import StackError
+from ops.monitor.checks import CODES
+from ops.monitor.report import Report, take
+from ops.settings import Settings
+from ops.ui import Ui
+
+COULD_NOT_LOOK = CODES["unknown"]
+SHORTEST_S, LONGEST_S = 0.5, 3600.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How the report is wanted."""
+
+    as_json: bool = False
+    watch: bool = False
+    interval_s: float | None = None
+    check: bool = False
+    prometheus: Path | None = None
+    notify: str | None = None
+
+
+DEFAULT_INTERVAL_S = 2.0
+
+
+def run(load: Callable[[], Settings], ui: Ui, wish: Wish) -> int:
+    """Look, tell, and return the exit code: 0 well, 1 warning, 2 critical, 3 could not look.
+
+    However it goes, `--json` gives one document and `--check` one line.
+    """
+    try:
+        _refuse_contradictions(wish)
+        settings = load()
+        if wish.watch:
+            from ops.monitor import watch
+
+            return watch.run(lambda: _once(settings, ui, wish), wish.interval_s or DEFAULT_INTERVAL_S)
+        return _once(settings, ui, wish)
+    except StackError as error:
+        return _refused(error, ui, wish)
+
+
+def _once(settings: Settings, ui: Ui, wish: Wish) -> int:
+    report = take(settings)
+    code = report.code
+    if wish.prometheus is not None:
+        from ops.monitor import prometheus
+
+        prometheus.write(report, wish.prometheus)
+    if wish.notify is not None:
+        from ops.monitor import notify
+
+        code = max(code, notify.tell(report, settings, wish.notify, ui))
+    _show(report, ui, wish)
+    return code
+
+
+def _show(report: Report, ui: Ui, wish: Wish) -> None:
+    if wish.as_json:
+        from ops.monitor import as_json
+
+        ui.emit(as_json.document(report))
+    elif wish.check:
+        from ops.monitor import line
+
+        ui.out.print(line.line(report), markup=False)
+    else:
+        from ops.monitor import table
+
+        ui.out.print(table.view(report))
+
+
+def _refused(error: StackError, ui: Ui, wish: Wish) -> int:
+    if wish.as_json:
+        from ops.monitor import as_json
+
+        ui.emit(as_json.refused(error.message, error.hint, datetime.now(UTC)))
+    if wish.check:
+        from ops.monitor import line
+
+        ui.out.print(line.refused(error.message), markup=False)
+    else:
+        ui.complain(error)
+    return COULD_NOT_LOOK
+
+
+def _refuse_contradictions(wish: Wish) -> None:
+    if wish.check and (wish.as_json or wish.watch):
+        raise StackError("--check is one line; --json and --watch are other forms", "choose one of them")
+    if wish.interval_s is not None and not wish.watch:
+        raise StackError("--interval is about --watch", "add --watch, or leave --interval away")
+    if wish.interval_s is not None and not SHORTEST_S <= wish.interval_s <= LONGEST_S:
+        raise StackError(
+            f"--interval is {wish.interval_s:g}, expected {SHORTEST_S:g} to {LONGEST_S:g} seconds",
+            "the default is every 2 s",
+        )

@@ -1,0 +1,158 @@
+"""What lies in the stack's folders, looked at from where they are open: `python3 -c` of this text, with a folder.
+
+Run as it is in a service's container where the launcher's user may not look (1001 owns the folders), and called
+directly where it may. Standard library only; prints one JSON object; what cannot be read stands there as `closed`.
+"""
+
+import contextlib
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Told = dict[str, Any] | None
+DISKS = ("data", "uploads", "backups", "logs")
+SIZED = ("uploads", "backups", "logs")
+TIERS = ("daily", "weekly", "monthly")
+WALK_S = 0.03  # for the sizes of all folders: a count that takes longer is cut short, and says so
+ERROR_TAIL = 256 * 1024  # bytes of error.log, from its end
+STATUS_BYTES = 256 * 1024
+KEEPER = 1001
+
+
+def look(root: str, states: str, recent_s: float, now: float) -> dict[str, Any]:
+    """Return everything at once; `states` is where the app keeps its own notes."""
+    ends = time.monotonic() + WALK_S
+    return {
+        "database": _told(_database, os.path.join(root, "data")),
+        "disks": disks(root),
+        "sizes": {name: size for name in SIZED if (size := _size(os.path.join(root, name), ends)) is not None},
+        "errors": _told(_errors, os.path.join(root, "logs", "error.log"), now - recent_s),
+        "heals": _told(_document, os.path.join(states, "heal.json")),
+        "draining": _told(_document, os.path.join(states, "draining")),
+        "backup": _told(_published, os.path.join(root, "status")),
+        "tiers": {tier: name for tier in TIERS if (name := _newest(os.path.join(root, "backups", tier)))},
+    }
+
+
+def disks(root: str) -> dict[str, Any]:
+    """Return the file system of each folder; whoever may look at the root may ask that."""
+    return {name: disk for name in DISKS if (disk := _disk(os.path.join(root, name))) is not None}
+
+
+def _told(ask: Callable[..., Told], *args: Any) -> Told:
+    try:
+        return ask(*args)
+    except FileNotFoundError:
+        return None
+    except OSError as refused:
+        return {"closed": refused.strerror or str(refused)}
+    except ValueError:
+        return {"closed": "it is damaged"}
+
+
+def _database(folder: str) -> Told:
+    above = os.stat(folder)
+    with contextlib.suppress(FileNotFoundError):
+        file = os.stat(os.path.join(folder, "balades.db"))
+        wal = 0
+        with contextlib.suppress(FileNotFoundError):
+            wal = os.stat(os.path.join(folder, "balades.db-wal")).st_size
+        return {
+            "bytes": file.st_size,
+            "uid": file.st_uid,
+            "mode": stat.S_IMODE(file.st_mode),
+            "folder_uid": above.st_uid,
+            "folder_mode": stat.S_IMODE(above.st_mode),
+            "wal_bytes": wal,
+        }
+    os.listdir(folder)  # gone, or only out of sight?
+    return None
+
+
+def _disk(folder: str) -> Told:
+    try:
+        seen, device = os.statvfs(folder), os.stat(folder).st_dev
+    except OSError:
+        return None
+    return {
+        "device": device,
+        "free": seen.f_bavail * seen.f_frsize,
+        "total": seen.f_blocks * seen.f_frsize,
+        "free_names": seen.f_favail,
+        "names": seen.f_files,
+    }
+
+
+def _size(folder: str, ends: float) -> Told:
+    total, waiting = 0, [folder]
+    while waiting:
+        if time.monotonic() > ends:
+            return {"bytes": total, "whole": False}
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            if total == 0 and not waiting:
+                return None
+    return {"bytes": total, "whole": True}
+
+
+def _errors(path: str, since: float) -> Told:
+    events: dict[str, int] = {}
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - ERROR_TAIL))
+            lines = file.read(ERROR_TAIL).splitlines()
+    except FileNotFoundError:
+        os.listdir(os.path.dirname(path))  # none yet, or only out of sight?
+        lines = []
+    oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            told = json.loads(line)
+            if told["ts"] >= oldest:
+                events[str(told["event"])] = events.get(str(told["event"]), 0) + 1
+    return {"count": sum(events.values()), "most": max(events, key=lambda one: events[one], default="")}
+
+
+def _document(path: str) -> Told:
+    with open(path, "rb") as file:
+        told = json.loads(file.read(STATUS_BYTES))
+    if not isinstance(told, dict):
+        raise ValueError
+    return told
+
+
+def _published(folder: str) -> Told:
+    """Read what the keeper published. Root reads everything, so for it the keeper's own view decides."""
+    path = os.path.join(folder, "backup.json")
+    if os.geteuid() == 0 and not (_open_to_keeper(folder, 0o5) and _open_to_keeper(path, 0o4)):
+        return {"closed": os.strerror(13)}
+    return _document(path)
+
+
+def _open_to_keeper(path: str, bits: int) -> bool:
+    seen = os.stat(path)
+    place = 6 if seen.st_uid == KEEPER else 3 if seen.st_gid == KEEPER else 0
+    return (seen.st_mode >> place) & bits == bits
+
+
+def _newest(folder: str) -> str | None:
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith("balades_") and name.endswith(".json")]
+    except OSError:
+        return None
+    return max(names, default=None)
+
+
+if __name__ == "__main__":
+    print(json.dumps(look(sys.argv[1], sys.argv[2], float(sys.argv[3]), time.time())))

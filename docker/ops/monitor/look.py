@@ -1,0 +1,63 @@
+"""One look at everything: the site is asked by a thread of its own while the rest is gathered."""
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from ops.monitor import containers, deploys, folders, visitor
+from ops.monitor.engine_api import Api, EngineSilent
+from ops.monitor.facts import Container, Facts, Site, Unseen
+from ops.settings import Settings
+
+_MIB = 1 << 20
+_HOUR_S = 3600
+
+
+@dataclass
+class _Asked:
+    """The site's answers, once they are there."""
+
+    site: Site | None = None
+
+
+def look(settings: Settings) -> Facts:
+    """Gather the facts. Raises StackError where the containers are of a stack under another root."""
+    begun = time.perf_counter()
+    asked = _Asked()
+
+    def ask() -> None:
+        asked.site = visitor.ask(settings.url)
+
+    visit = threading.Thread(target=ask, daemon=True)
+    visit.start()
+    now = datetime.now(UTC)
+    api = Api()
+    found: dict[str, Container] | Unseen
+    try:
+        found = containers.look(api, settings, now)
+    except EngineSilent as silent:
+        found = Unseen(str(silent))
+    counted = time.perf_counter()
+    seen = folders.look(settings, api, found, now)
+    stands = deploys.look(settings)
+    api.close()
+    waited = time.perf_counter()
+    visit.join()
+    waited = time.perf_counter() - waited
+    if not isinstance(found, Unseen):
+        found = containers.with_cpu(found, time.perf_counter() - counted)
+    facts = Facts(
+        at=now,
+        project=settings.project,
+        root=str(settings.root),
+        disk_floor=int(settings.values["MONSITE_DISK_FLOOR_MB"]) * _MIB,
+        drill_interval_s=int(settings.values["MONSITE_DRILL_INTERVAL_HOURS"]) * _HOUR_S,
+        containers=found,
+        site=asked.site,
+        folders=seen.folders,
+        backups=seen.backups,
+        deploys=stands,
+    )
+    total = time.perf_counter() - begun
+    return replace(facts, own_ms=round((total - waited) * 1000, 1), total_ms=round(total * 1000, 1))
