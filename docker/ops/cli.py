@@ -32,7 +32,7 @@ report_app = typer.Typer(invoke_without_command=True)
 app.add_typer(report_app, name="report")
 
 COULD_NOT_LOOK = 3  # of the monitor
-WrongUsage = typer.BadParameter.__bases__[0]  # the one that all errors of options and arguments are
+WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]  # the one that all errors of options and arguments are
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
@@ -77,8 +77,9 @@ def restart(service: Service = None, quiet: Quiet = False, as_json: Json = False
 @app.command(epilog=CODES)
 def status(quiet: Quiet = False, as_json: Json = False) -> None:
     """Show the services, the site's answer and the newest snapshot; exit 1 when something is not well."""
-    ui = Ui(quiet, as_json)
-    raise typer.Exit(lifecycle.status(compose_for(load(), ui), ui))
+    from ops.monitor import status as short
+
+    raise typer.Exit(short.show(load(), Ui(quiet, as_json)))
 
 
 @app.command(epilog=CODES)
@@ -176,7 +177,9 @@ def monitor(
     ] = None,
     notify: Annotated[
         str | None,
-        typer.Option("--notify", metavar="CMD", help="Run it once when something breaks and once when it is well again."),
+        typer.Option(
+            "--notify", metavar="CMD", help="Run it once when something breaks and once when it is well again."
+        ),
     ] = None,
 ) -> None:
     """Show every service, the site, its data, backups and deploys, each held against its threshold; change nothing.

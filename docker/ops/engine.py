@@ -54,7 +54,7 @@ def ensure(ui: Ui, *, install: bool) -> Engine:
         _start(ui)
         answer = ask()
     if answer.version is None:
-        raise _unreachable(answer)
+        raise unreachable(answer.complaint)
     if not is_recent(answer.version):
         raise StackError(
             f"the Docker engine is {answer.version}, monsite needs 20.10 or newer",
@@ -123,14 +123,15 @@ def _may_start(answer: Answer) -> bool:
     return os.geteuid() == 0 and "DOCKER_HOST" not in os.environ and not refused
 
 
-def _unreachable(answer: Answer) -> StackError:
+def unreachable(complaint: str) -> StackError:
+    """Return the error for an engine that gives no answer: where it was asked, what was heard, the next step."""
     where = os.environ.get("DOCKER_HOST", "/var/run/docker.sock")
-    if "permission denied" in answer.complaint.lower():
+    if "permission denied" in complaint.lower():
         return StackError(
             f"no permission on the Docker engine's socket {where}",
             f"{JOIN_GROUP}; or run ./stack as root",
         )
-    seen = answer.complaint.splitlines()[0] if answer.complaint else "it said nothing"
+    seen = complaint.splitlines()[0] if complaint else "it said nothing"
     if "DOCKER_HOST" in os.environ:
         hint = f"start the engine behind DOCKER_HOST={where}, or unset DOCKER_HOST"
     else:

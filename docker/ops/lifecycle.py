@@ -1,18 +1,15 @@
-"""up, down, restart, status, logs, shell: the life of one stack on this host."""
+"""up, down, restart, logs, shell: the life of one stack on this host."""
 
 import errno
 import os
 import socket
 import time
-from dataclasses import asdict
 
 from rich.markup import escape
-from rich.table import Table
 
 from ops import claims, health, keeper, published, release, roots, running, site
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
-from ops.published import BAD, GOOD
 from ops.settings import Settings
 from ops.ui import Ui
 
@@ -69,41 +66,6 @@ def restart(compose: Compose, ui: Ui, service: str | None) -> None:
     ui.emit({"project": compose.settings.project, "restarted": names})
 
 
-def status(compose: Compose, ui: Ui) -> int:
-    """Show the services, the site's own answer and the newest snapshot. Return 0 when all is well, else 1."""
-    claims.check_project(compose)
-    states = health.states(compose)
-    answer = health.site_health(compose.settings.url)
-    known, closed = published.read(compose)
-    well = answer == "healthy" and all(_well(state) for state in states) and closed is None
-    table = Table("service", "state", "health", "restarts", "since", box=None, pad_edge=False)
-    for state in states:
-        colour = GOOD if _well(state) else BAD
-        started = "" if state.status == "missing" else state.started[:19] + "Z"
-        health_text = f"[{colour}]{state.health or '–'}[/]"
-        table.add_row(state.service, state.status, health_text, str(state.restarts), started)
-    if not ui.as_json and not ui.quiet:
-        ui.out.print(table)
-    ui.say(f"site      {compose.settings.url}  [{GOOD if answer == 'healthy' else BAD}]{answer}[/]")
-    next_step = health.NEXT_STEP.get(answer) or _start_what_is_down(states)
-    if next_step:
-        ui.say(f"do        {next_step}")
-    ui.say(*(published.tell(known) if closed is None else [published.tell_of_closed(closed)]))
-    ui.emit(
-        {
-            "project": compose.settings.project,
-            "url": compose.settings.url,
-            "well": well,
-            "site": answer,
-            "next_step": next_step,
-            "services": [asdict(state) for state in states],
-            "backup": known,
-            "backup_unknown": closed,
-        }
-    )
-    return Exit.OK if well else Exit.FAILED
-
-
 def logs(compose: Compose, service: str | None, *, follow: bool, tail: int) -> None:
     """Become `compose logs`."""
     names = [_known(service)] if service else []
@@ -120,16 +82,6 @@ def become(compose: Compose, *args: str) -> None:
     """Replace this process by Compose, for what a person watches or types into."""
     argv = [*compose.argv, *args]
     os.execvpe(argv[0], argv, compose.environment)
-
-
-def _well(state: health.State) -> bool:
-    """A service that has just started is not ill; the site's own answer says whether it serves."""
-    return state.status == "running" and state.health in ("healthy", "starting")
-
-
-def _start_what_is_down(states: list[health.State]) -> str | None:
-    down = [state.service for state in states if state.status not in ("running", "restarting")]
-    return f"./stack up starts what does not run: {', '.join(down)}" if down else None
 
 
 def _start(compose: Compose) -> None:

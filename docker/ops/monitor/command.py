@@ -1,11 +1,13 @@
 """`./stack monitor`: which of the forms, how often, and how it ends."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ops.errors import StackError
+from ops.monitor import watch
 from ops.monitor.checks import CODES
 from ops.monitor.report import Report, take
 from ops.settings import Settings
@@ -39,8 +41,6 @@ def run(load: Callable[[], Settings], ui: Ui, wish: Wish) -> int:
         _refuse_contradictions(wish)
         settings = load()
         if wish.watch:
-            from ops.monitor import watch
-
             return watch.run(lambda: _once(settings, ui, wish), wish.interval_s or DEFAULT_INTERVAL_S)
         return _once(settings, ui, wish)
     except StackError as error:
@@ -66,7 +66,11 @@ def _show(report: Report, ui: Ui, wish: Wish) -> None:
     if wish.as_json:
         from ops.monitor import as_json
 
-        ui.emit(as_json.document(report))
+        document = as_json.document(report)
+        if wish.watch:
+            watch.put(json.dumps(document, sort_keys=True) + "\n")
+        else:
+            ui.emit(document)
     elif wish.check:
         from ops.monitor import line
 
@@ -74,7 +78,11 @@ def _show(report: Report, ui: Ui, wish: Wish) -> None:
     else:
         from ops.monitor import table
 
-        ui.out.print(table.view(report))
+        view = table.view(report)
+        if wish.watch:
+            watch.show(ui, view)
+        else:
+            ui.out.print(view)
 
 
 def _refused(error: StackError, ui: Ui, wish: Wish) -> int:

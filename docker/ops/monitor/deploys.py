@@ -27,7 +27,7 @@ def look(settings: Settings, locks: Path = _LOCKS) -> Deploys:
     )
 
 
-def _journal(path: Path) -> Mapping[str, Any] | None | Unseen:
+def _journal(path: Path) -> Mapping[str, Any] | Unseen | None:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -39,7 +39,7 @@ def _journal(path: Path) -> Mapping[str, Any] | None | Unseen:
     return told if isinstance(told, dict) else Unseen(f"{path}: it is damaged")
 
 
-def _last_line(path: Path) -> Mapping[str, Any] | None | Unseen:
+def _last_line(path: Path) -> Mapping[str, Any] | Unseen | None:
     """Return the newest whole line; a last one that a crash cut short counts for nothing."""
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The engine's own interface, over its socket: `docker` itself would cost a process and a tenth of a second a question."""
+"""The engine's own interface, over its socket: `docker` itself costs a process and a tenth of a second a question."""
 
 import hashlib
 import http.client

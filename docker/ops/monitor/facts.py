@@ -115,12 +115,12 @@ class Errors:
 class Folders:
     """What lies under MONSITE_ROOT."""
 
-    database: Database | None | Unseen
+    database: Database | Unseen | None
     disks: tuple[Disk, ...]
     sizes: Mapping[str, Size]
     errors: Errors | Unseen
     heals: tuple[datetime, ...] | Unseen  # restarts by the app's own probe
-    draining: Mapping[str, Any] | None | Unseen  # the flag that keeps new requests at the gate
+    draining: Mapping[str, Any] | Unseen | None  # the flag that keeps new requests at the gate
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ class Work:
 class Deploys:
     """Where deploys stand."""
 
-    journal: Mapping[str, Any] | None | Unseen
-    last: Mapping[str, Any] | None | Unseen  # the newest line of the history
+    journal: Mapping[str, Any] | Unseen | None
+    last: Mapping[str, Any] | Unseen | None  # the newest line of the history
     work: Work | None
     ever_up: bool  # `up` has recorded what it made
 

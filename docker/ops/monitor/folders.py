@@ -48,7 +48,7 @@ def look(settings: Settings, api: Api, containers: Mapping[str, Container] | Uns
     if told is None:
         reason = f"{where.name} could not be looked into: {(err.strip().splitlines() or [f'exit code {code}'])[-1]}"
         return Seen(Unseen(reason), Unseen(reason))
-    return parse({**told, **({"disks": inside.disks(root)} if on_host else {})}, root)
+    return parse({**told, **({"disks": inside.disks(settings.root)} if on_host else {})}, root)
 
 
 def parse(told: Mapping[str, Any], root: str) -> Seen:
@@ -67,7 +67,7 @@ def parse(told: Mapping[str, Any], root: str) -> Seen:
 
 
 def _here(root: str, now: datetime) -> dict[str, Any]:
-    return inside.look(root, f"{root}/state/app", RECENT_S, now.timestamp())
+    return inside.look(Path(root), Path(root) / "state" / "app", RECENT_S, now.timestamp())
 
 
 def _open_one(containers: Mapping[str, Container] | Unseen) -> Container | None:

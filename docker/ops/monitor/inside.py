@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Told = dict[str, Any] | None
@@ -23,24 +24,24 @@ STATUS_BYTES = 256 * 1024
 KEEPER = 1001
 
 
-def look(root: str, states: str, recent_s: float, now: float) -> dict[str, Any]:
+def look(root: Path, states: Path, recent_s: float, now: float) -> dict[str, Any]:
     """Return everything at once; `states` is where the app keeps its own notes."""
     ends = time.monotonic() + WALK_S
     return {
-        "database": _told(_database, os.path.join(root, "data")),
+        "database": _told(_database, root / "data"),
         "disks": disks(root),
-        "sizes": {name: size for name in SIZED if (size := _size(os.path.join(root, name), ends)) is not None},
-        "errors": _told(_errors, os.path.join(root, "logs", "error.log"), now - recent_s),
-        "heals": _told(_document, os.path.join(states, "heal.json")),
-        "draining": _told(_document, os.path.join(states, "draining")),
-        "backup": _told(_published, os.path.join(root, "status")),
-        "tiers": {tier: name for tier in TIERS if (name := _newest(os.path.join(root, "backups", tier)))},
+        "sizes": {name: size for name in SIZED if (size := _size(root / name, ends)) is not None},
+        "errors": _told(_errors, root / "logs" / "error.log", now - recent_s),
+        "heals": _told(_document, states / "heal.json"),
+        "draining": _told(_document, states / "draining"),
+        "backup": _told(_published, root / "status"),
+        "tiers": {tier: name for tier in TIERS if (name := _newest(root / "backups" / tier))},
     }
 
 
-def disks(root: str) -> dict[str, Any]:
+def disks(root: Path) -> dict[str, Any]:
     """Return the file system of each folder; whoever may look at the root may ask that."""
-    return {name: disk for name in DISKS if (disk := _disk(os.path.join(root, name))) is not None}
+    return {name: disk for name in DISKS if (disk := _disk(root / name)) is not None}
 
 
 def _told(ask: Callable[..., Told], *args: Any) -> Told:
@@ -54,13 +55,13 @@ def _told(ask: Callable[..., Told], *args: Any) -> Told:
         return {"closed": "it is damaged"}
 
 
-def _database(folder: str) -> Told:
-    above = os.stat(folder)
+def _database(folder: Path) -> Told:
+    above = folder.stat()
     with contextlib.suppress(FileNotFoundError):
-        file = os.stat(os.path.join(folder, "balades.db"))
+        file = (folder / "balades.db").stat()
         wal = 0
         with contextlib.suppress(FileNotFoundError):
-            wal = os.stat(os.path.join(folder, "balades.db-wal")).st_size
+            wal = (folder / "balades.db-wal").stat().st_size
         return {
             "bytes": file.st_size,
             "uid": file.st_uid,
@@ -69,13 +70,13 @@ def _database(folder: str) -> Told:
             "folder_mode": stat.S_IMODE(above.st_mode),
             "wal_bytes": wal,
         }
-    os.listdir(folder)  # gone, or only out of sight?
+    next(folder.iterdir(), None)  # gone, or only out of sight?
     return None
 
 
-def _disk(folder: str) -> Told:
+def _disk(folder: Path) -> Told:
     try:
-        seen, device = os.statvfs(folder), os.stat(folder).st_dev
+        seen, device = os.statvfs(folder), folder.stat().st_dev
     except OSError:
         return None
     return {
@@ -87,8 +88,8 @@ def _disk(folder: str) -> Told:
     }
 
 
-def _size(folder: str, ends: float) -> Told:
-    total, waiting = 0, [folder]
+def _size(folder: Path, ends: float) -> Told:
+    total, waiting = 0, [str(folder)]
     while waiting:
         if time.monotonic() > ends:
             return {"bytes": total, "whole": False}
@@ -105,15 +106,15 @@ def _size(folder: str, ends: float) -> Told:
     return {"bytes": total, "whole": True}
 
 
-def _errors(path: str, since: float) -> Told:
+def _errors(path: Path, since: float) -> Told:
     events: dict[str, int] = {}
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - ERROR_TAIL))
             lines = file.read(ERROR_TAIL).splitlines()
     except FileNotFoundError:
-        os.listdir(os.path.dirname(path))  # none yet, or only out of sight?
+        next(path.parent.iterdir(), None)  # none yet, or only out of sight?
         lines = []
     oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))
     for line in lines:
@@ -124,35 +125,35 @@ def _errors(path: str, since: float) -> Told:
     return {"count": sum(events.values()), "most": max(events, key=lambda one: events[one], default="")}
 
 
-def _document(path: str) -> Told:
-    with open(path, "rb") as file:
+def _document(path: Path) -> Told:
+    with path.open("rb") as file:
         told = json.loads(file.read(STATUS_BYTES))
     if not isinstance(told, dict):
         raise ValueError
     return told
 
 
-def _published(folder: str) -> Told:
+def _published(folder: Path) -> Told:
     """Read what the keeper published. Root reads everything, so for it the keeper's own view decides."""
-    path = os.path.join(folder, "backup.json")
+    path = folder / "backup.json"
     if os.geteuid() == 0 and not (_open_to_keeper(folder, 0o5) and _open_to_keeper(path, 0o4)):
         return {"closed": os.strerror(13)}
     return _document(path)
 
 
-def _open_to_keeper(path: str, bits: int) -> bool:
-    seen = os.stat(path)
+def _open_to_keeper(path: Path, bits: int) -> bool:
+    seen = path.stat()
     place = 6 if seen.st_uid == KEEPER else 3 if seen.st_gid == KEEPER else 0
     return (seen.st_mode >> place) & bits == bits
 
 
-def _newest(folder: str) -> str | None:
+def _newest(folder: Path) -> str | None:
     try:
-        names = [name for name in os.listdir(folder) if name.startswith("balades_") and name.endswith(".json")]
+        names = [path.name for path in folder.glob("balades_*.json")]
     except OSError:
         return None
     return max(names, default=None)
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(sys.argv[1], sys.argv[2], float(sys.argv[3]), time.time())))
+    print(json.dumps(look(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), time.time())))

@@ -21,9 +21,9 @@ def judge(facts: Facts, limits: Limits) -> list[Check]:
         return [unknown("stack.there", "stack", limits["stack.there"], nothing, "./stack up starts it")]
     checks = [
         *_engine(facts, limits),
-        *services.judge(facts, limits),
         *site.judge(facts, limits),
         *folders.judge(facts, limits),
+        *services.judge(facts, limits),
         *backups.judge(facts, limits),
         *deploys.judge(facts, limits),
     ]

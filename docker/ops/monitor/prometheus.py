@@ -79,7 +79,9 @@ def _services(report: Report) -> Iterator[tuple[str, str, str, list[Sample]]]:
     every = [({"service": one.service}, one) for one in seen.values()]
     used = [(labels, one.resources) for labels, one in every if isinstance(one.resources, Resources)]
     yield _gauge(
-        "monsite_service_running", "1 where the service runs.", [(of, float(one.status == "running")) for of, one in every]
+        "monsite_service_running",
+        "1 where the service runs.",
+        [(of, float(one.status == "running")) for of, one in every],
     )
     yield _gauge(
         "monsite_service_restarts", "Restarts by the restart policy.", [(of, float(one.restarts)) for of, one in every]

@@ -142,7 +142,9 @@ def _newest(facts: Facts) -> str:
     known, tiers = facts.backups.known, facts.backups.newest_of_tier
     told = [f"{tier} {words.span(facts.at - tiers[tier])}" for tier in ("daily", "weekly", "monthly") if tier in tiers]
     incidents = len(known.get("incidents") or [])
-    return ", ".join(told or ["none"]) + " old" * bool(told) + (f"; {incidents} incidents on record" if incidents else "")
+    return (
+        ", ".join(told or ["none"]) + " old" * bool(told) + (f"; {incidents} incidents on record" if incidents else "")
+    )
 
 
 def _drill(facts: Facts) -> str:

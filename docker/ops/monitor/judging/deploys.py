@@ -21,7 +21,7 @@ def judge(facts: Facts, limits: Limits) -> Iterator[Check]:
     yield _last(deploys.last, facts.at, limits["deploy.last"])
 
 
-def _journal(journal: Mapping[str, Any] | None | Unseen, work: Work | None, limit: Limit) -> Check:
+def _journal(journal: Mapping[str, Any] | Unseen | None, work: Work | None, limit: Limit) -> Check:
     if isinstance(journal, Unseen):
         return unknown("deploy.journal", "deploys", limit, journal, _SETTLE)
     if journal is None:
@@ -34,7 +34,7 @@ def _journal(journal: Mapping[str, Any] | None | Unseen, work: Work | None, limi
     return Check("deploy.journal", "deploys", phase, limit, status, f"{what}, was cut short", _SETTLE)
 
 
-def _last(last: Mapping[str, Any] | None | Unseen, now: datetime, limit: Limit) -> Check:
+def _last(last: Mapping[str, Any] | Unseen | None, now: datetime, limit: Limit) -> Check:
     if isinstance(last, Unseen):
         return unknown("deploy.last", "deploys", limit, last, "./stack history says which line is damaged")
     if last is None:

@@ -29,7 +29,7 @@ def judge(facts: Facts, limits: Limits) -> Iterator[Check]:
     yield _heals(folders.heals, facts.at, limits["heals.recent"])
 
 
-def _database(seen: Database | None | Unseen, root: str, limit: Limit) -> Check:
+def _database(seen: Database | Unseen | None, root: str, limit: Limit) -> Check:
     if isinstance(seen, Unseen):
         return unknown("database.file", "database", limit, seen, NEXT_STEP["database_unreadable"])
     found = _of_file(seen)

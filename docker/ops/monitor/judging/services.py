@@ -87,14 +87,13 @@ def _resources(container: Container, limits: Limits) -> Iterator[Check]:
 def _oom(container: Container, used: Resources, limit: Limit) -> Check:
     count = used.oom_kills
     status = limit.grade(count)
-    text = f"{container.service}: {count} processes were ended for want of memory since it started"
+    counted = "1 process was" if count == 1 else f"{count} processes were"
+    text = f"{container.service}: {counted} ended for want of memory since it started"
     hint = "" if status == "ok" else f"./stack restart {container.service} sets it back, once the cause is found"
     return Check("service.oom_kills", container.service, count, limit, status, text, hint)
 
 
-def _share(
-    container: Container, name: str, what: str, used: int, most: int | None, limits: Limits
-) -> Iterator[Check]:
+def _share(container: Container, name: str, what: str, used: int, most: int | None, limits: Limits) -> Iterator[Check]:
     if not most:
         return
     share = round(used / most, 3)

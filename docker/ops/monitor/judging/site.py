@@ -17,7 +17,7 @@ def judge(facts: Facts, limits: Limits) -> Iterator[Check]:
     if site is None:
         return
     yield _gate(site.gate, limits["site.gate"])
-    yield _health(site.health, limits["site.health"])
+    yield _health(site.health, _app_runs(facts), limits["site.health"])
     if isinstance(site.health, Answer):
         yield _time(site.health, limits["site.time"])
     yield _ready(site.ready, facts, limits["site.ready"])
@@ -30,7 +30,11 @@ def _gate(answer: Answer | Silent, limit: Limit) -> Check:
     return Check("site.gate", "site", "silent", limit, "critical", told, "./stack up starts it; ./stack logs gate")
 
 
-def _health(answer: Answer | Silent | Unseen, limit: Limit) -> Check:
+def _app_runs(facts: Facts) -> bool:
+    return isinstance(facts.containers, Unseen) or facts.containers["app"].status == "running"
+
+
+def _health(answer: Answer | Silent | Unseen, app_runs: bool, limit: Limit) -> Check:
     if isinstance(answer, Unseen):
         return unknown("site.health", "site", limit, answer)
     if isinstance(answer, Silent):
@@ -39,7 +43,7 @@ def _health(answer: Answer | Silent | Unseen, limit: Limit) -> Check:
     if answer.status == _OK:
         return Check("site.health", "site", "healthy", limit, "ok", "the site is well")
     said = answer.said or f"status {answer.status}"
-    hint = NEXT_STEP.get(said, "./stack logs app shows why")
+    hint = NEXT_STEP.get(said, "./stack logs app shows why" if app_runs else "")  # its own check has the step
     return Check("site.health", "site", said, limit, "critical", f"the site says {said}", hint)
 
 
