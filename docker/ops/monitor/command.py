@@ -9,6 +9,7 @@ from pathlib import Path
 from ops.errors import StackError
 from ops.monitor import watch
 from ops.monitor.checks import CODES
+from ops.monitor.facts import Facts
 from ops.monitor.report import Report, take
 from ops.settings import Settings
 from ops.ui import Ui
@@ -41,14 +42,16 @@ def run(load: Callable[[], Settings], ui: Ui, wish: Wish) -> int:
         _refuse_contradictions(wish)
         settings = load()
         if wish.watch:
-            return watch.run(lambda: _once(settings, ui, wish), wish.interval_s or DEFAULT_INTERVAL_S)
-        return _once(settings, ui, wish)
+            seen: list[Facts] = []  # the former look: processors are counted since then
+            return watch.run(lambda: _once(settings, ui, wish, seen), wish.interval_s or DEFAULT_INTERVAL_S)
+        return _once(settings, ui, wish, [])
     except StackError as error:
         return _refused(error, ui, wish)
 
 
-def _once(settings: Settings, ui: Ui, wish: Wish) -> int:
-    report = take(settings)
+def _once(settings: Settings, ui: Ui, wish: Wish, seen: list[Facts]) -> int:
+    report = take(settings, seen.pop() if seen else None)
+    seen.append(report.facts)
     code = report.code
     if wish.prometheus is not None:
         from ops.monitor import prometheus
@@ -82,7 +85,7 @@ def _show(report: Report, ui: Ui, wish: Wish) -> None:
         if wish.watch:
             watch.show(ui, view)
         else:
-            ui.out.print(view)
+            ui.out.print(view, soft_wrap=False)
 
 
 def _refused(error: StackError, ui: Ui, wish: Wish) -> int:

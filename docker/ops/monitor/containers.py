@@ -38,19 +38,23 @@ def look(api: Api, settings: Settings, now: datetime) -> dict[str, Container]:
     return found
 
 
-def with_cpu(before: Mapping[str, Container], seconds: float) -> dict[str, Container]:
-    """Add which share of its processors each container used since the first look, `seconds` ago."""
-    return {name: replace(one, cpu_share=_share(one, seconds)) for name, one in before.items()}
+def again(containers: Mapping[str, Container]) -> dict[str, Container]:
+    """Read a second time what the kernel counts."""
+    return {name: replace(one, resources=resources(one.pid)) if one.pid else one for name, one in containers.items()}
 
 
-def _share(container: Container, seconds: float) -> float | None:
-    first = container.resources
-    if not isinstance(first, Resources) or not container.pid or seconds <= 0:
+def with_cpu(before: Mapping[str, Container], after: Mapping[str, Container], seconds: float) -> dict[str, Container]:
+    """Add which share of its processors each container used between two looks."""
+    return {name: replace(one, cpu_share=_share(before.get(name), one, seconds)) for name, one in after.items()}
+
+
+def _share(before: Container | None, after: Container, seconds: float) -> float | None:
+    if before is None or before.started != after.started or seconds <= 0:
         return None
-    second = resources(container.pid)
-    if not isinstance(second, Resources) or second.cpu_ns < first.cpu_ns:
+    first, second = before.resources, after.resources
+    if not isinstance(first, Resources) or not isinstance(second, Resources):
         return None
-    return (second.cpu_ns - first.cpu_ns) / _NANO / seconds / (container.cpus or 1.0)
+    return max(0, second.cpu_ns - first.cpu_ns) / _NANO / seconds / (after.cpus or 1.0)
 
 
 def _container(service: str, name: str, told: dict[str, Any], deaths: tuple[datetime, ...]) -> Container:

@@ -21,8 +21,11 @@ class _Asked:
     site: Site | None = None
 
 
-def look(settings: Settings) -> Facts:
-    """Gather the facts. Raises StackError where the containers are of a stack under another root."""
+def look(settings: Settings, before: Facts | None = None) -> Facts:
+    """Gather the facts; what the processors did is counted since the look before, else while this one lasts.
+
+    Raises StackError where the containers are of a stack under another root.
+    """
     begun = time.perf_counter()
     asked = _Asked()
 
@@ -46,7 +49,11 @@ def look(settings: Settings) -> Facts:
     visit.join()
     waited = time.perf_counter() - waited
     if not isinstance(found, Unseen):
-        found = containers.with_cpu(found, time.perf_counter() - counted)
+        former = before.containers if before is not None else Unseen("there is no look before")
+        if before is None or isinstance(former, Unseen):
+            found = containers.with_cpu(found, containers.again(found), time.perf_counter() - counted)
+        else:
+            found = containers.with_cpu(former, found, (now - before.at).total_seconds())
     facts = Facts(
         at=now,
         project=settings.project,

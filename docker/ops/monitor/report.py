@@ -29,7 +29,7 @@ class Report:
         return CODES[self.status]
 
 
-def take(settings: Settings) -> Report:
+def take(settings: Settings, before: Facts | None = None) -> Report:
     """Look once, and judge. Raises StackError where the containers are of a stack under another root."""
-    facts = look(settings)
+    facts = look(settings, before)
     return Report(facts, tuple(judge(facts, thresholds.load())))

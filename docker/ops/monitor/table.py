@@ -19,12 +19,12 @@ COLUMNS = 80
 SIGNS: dict[Status, str] = {"ok": "✓", "warning": "!", "critical": "✗", "unknown": "?"}
 COLOURS: dict[Status, str] = {"ok": "green", "warning": "yellow", "critical": "red", "unknown": "magenta"}
 WORDS: dict[Status, str] = {"ok": "well", "warning": "warning", "critical": "critical", "unknown": "not all was seen"}
-_NAME = 10  # columns of the first word of a line
+_NAME = 9  # columns of the first word of a line
 
 
 def view(report: Report) -> RenderableType:
     """Draw the whole report."""
-    seen = [] if _nothing_seen(report) else ["", services(report), "", *_lines(report)]
+    seen = [] if _nothing_seen(report) else ["", services(report), "", _lines(report)]
     return Group(_head(report), *seen, *troubles(report.checks))
 
 
@@ -50,13 +50,14 @@ def services(report: Report) -> RenderableType:
 
 def troubles(checks: tuple[Check, ...]) -> Iterator[RenderableType]:
     """Tell each thing that is not well, and what to do."""
-    wrong = ill(checks)
-    if wrong:
-        yield ""
-    for check in wrong:
-        yield f"{sign(check.status)} {escape(check.id)}  {escape(check.text)}"
+    rows = Table.grid(padding=(0, 1))
+    for check in ill(checks):
+        rows.add_row(sign(check.status), f"{escape(check.id)}  {escape(check.text)}")
         if check.hint:
-            yield f"  [dim]do[/]  {escape(check.hint)}"
+            rows.add_row("", f"[dim]do[/]  {escape(check.hint)}")
+    if rows.row_count:
+        yield ""
+        yield rows
 
 
 def sign(status: Status) -> str:
@@ -88,8 +89,8 @@ def _figures(container: Container, now: datetime) -> tuple[str, ...]:
     return str(container.restarts), cpu, memory, pids, up
 
 
-def _lines(report: Report) -> Iterator[str]:
-    facts = report.facts
+def _lines(report: Report) -> RenderableType:
+    facts, rows = report.facts, Table.grid(padding=(0, 1))
     for name, prefixes, told in (
         ("site", ("site.",), _site(facts)),
         ("database", ("database.",), _database(facts)),
@@ -101,7 +102,9 @@ def _lines(report: Report) -> Iterator[str]:
         ("errors", ("errors.", "heals."), _texts(report, "errors.recent", "heals.recent")),
     ):
         if told:
-            yield f"{_mark(one for one in report.checks if one.id.startswith(prefixes))} {name:<{_NAME}}{escape(told)}"
+            mark = _mark(one for one in report.checks if one.id.startswith(prefixes))
+            rows.add_row(mark, f"{name:<{_NAME}}", escape(told))
+    return rows
 
 
 def _site(facts: Facts) -> str:

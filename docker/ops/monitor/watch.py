@@ -1,6 +1,5 @@
 """Look again and again: a terminal is redrawn, anything else gets one report after the other."""
 
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +18,6 @@ class Leaves(Exception):  # noqa: N818  # says what happened
 
 def run(once: Callable[[], int], every_s: float) -> int:
     """Call `once` until Ctrl-C, which ends it with 130, or until nobody reads any more, with its last code."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 0
     try:
         while True:
@@ -35,7 +33,7 @@ def run(once: Callable[[], int], every_s: float) -> int:
 def show(ui: Ui, view: RenderableType) -> None:
     """Put a report where the last one was; where that cannot be done, below it. Raises Leaves without a reader."""
     with ui.out.capture() as drawn:
-        ui.out.print(view)
+        ui.out.print(view, soft_wrap=False)
     text = drawn.get()
     if sys.stdout.isatty():
         text = _HOME + text.replace("\n", f"{_REST_OF_LINE}\n") + _REST

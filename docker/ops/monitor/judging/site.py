@@ -16,34 +16,36 @@ def judge(facts: Facts, limits: Limits) -> Iterator[Check]:
     site = facts.site
     if site is None:
         return
-    yield _gate(site.gate, limits["site.gate"])
-    yield _health(site.health, _app_runs(facts), limits["site.health"])
+    yield _gate(site.gate, _runs(facts, "gate"), limits["site.gate"])
+    yield _health(site.health, _runs(facts, "app"), limits["site.health"])
     if isinstance(site.health, Answer):
         yield _time(site.health, limits["site.time"])
     yield _ready(site.ready, facts, limits["site.ready"])
 
 
-def _gate(answer: Answer | Silent, limit: Limit) -> Check:
+def _runs(facts: Facts, service: str) -> bool:
+    """Tell whether a service runs; where it does not, a check of its own says so, with the next step."""
+    return isinstance(facts.containers, Unseen) or facts.containers[service].status == "running"
+
+
+def _gate(answer: Answer | Silent, gate_runs: bool, limit: Limit) -> Check:
     if isinstance(answer, Answer) and answer.status == _OK:
         return Check("site.gate", "site", "answers", limit, "ok", "the gate answers")
     told = answer.reason if isinstance(answer, Silent) else f"the gate answers {answer.status}"
-    return Check("site.gate", "site", "silent", limit, "critical", told, "./stack up starts it; ./stack logs gate")
-
-
-def _app_runs(facts: Facts) -> bool:
-    return isinstance(facts.containers, Unseen) or facts.containers["app"].status == "running"
+    hint = "./stack logs gate shows why" if gate_runs else ""
+    return Check("site.gate", "site", "silent", limit, "critical", told, hint)
 
 
 def _health(answer: Answer | Silent | Unseen, app_runs: bool, limit: Limit) -> Check:
     if isinstance(answer, Unseen):
         return unknown("site.health", "site", limit, answer)
     if isinstance(answer, Silent):
-        hint = "the app heals itself when frozen, within 45 s; ./stack logs app"
+        hint = "the app heals itself when frozen, within 45 s; ./stack logs app" if app_runs else ""
         return Check("site.health", "site", "silent", limit, "critical", answer.reason, hint)
     if answer.status == _OK:
         return Check("site.health", "site", "healthy", limit, "ok", "the site is well")
     said = answer.said or f"status {answer.status}"
-    hint = NEXT_STEP.get(said, "./stack logs app shows why" if app_runs else "")  # its own check has the step
+    hint = NEXT_STEP.get(said, "./stack logs app shows why" if app_runs else "")
     return Check("site.health", "site", said, limit, "critical", f"the site says {said}", hint)
 
 
