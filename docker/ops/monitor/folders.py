@@ -97,7 +97,7 @@ def _heals(told: Any, root: str) -> tuple[datetime, ...] | Unseen:
     if closed := _closed(told, path):
         return closed
     try:
-        return tuple(datetime.fromtimestamp(float(at), UTC) for at in (told or {"heals": []})["heals"])
+        return tuple(datetime.fromtimestamp(float(at), UTC) for at in ([] if told is None else told["heals"]))
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return Unseen(f"{path}: it is damaged")
 
