@@ -28,7 +28,8 @@ pytestmark = pytest.mark.promise("each trouble has its own clear message with th
 SMALL_MIB = 64
 MIB = 1 << 20
 VERBS = ("up", "down", "restart", "status", "logs", "shell", "build", "lint", "doctor", "restore", "backup", "report")
-JUDGES = ("test", "verify")  # they end with the ledger's codes; what follows `test`, --help too, is pytest's
+# They end with codes of their own: the ledger's, and the monitor's; what follows `test`, --help too, is pytest's.
+JUDGES = ("test", "verify", "monitor")
 
 
 def complaint(done: Completed) -> str:

@@ -73,13 +73,14 @@ def as_operator(stack: Stack, checkout: Path, *argv: str) -> Completed:
 
 
 def test_member_of_the_docker_group_runs_and_restores_a_stack(operators_stack: Stack) -> None:
-    """Without root, a member of the socket's group starts a stack, backs it up, loses the database and restores it."""
+    """Without root, a member of the socket's group starts a stack, backs it up, restores it and sees all of it well."""
     checkout = borrowed_checkout(operators_stack)
     steps = [
         ("up", "--quiet"),
         ("backup", "now", "--quiet"),
         ("restore", "latest", "--cold", "--quiet"),
         ("status", "--quiet"),
+        ("monitor", "--check"),
         ("down", "--quiet"),
         ("backup", "list", "--json"),
     ]

@@ -97,8 +97,7 @@ def _refused(error: StackError, ui: Ui, wish: Wish) -> int:
         from ops.monitor import line
 
         ui.out.print(line.refused(error.message), markup=False)
-    else:
-        ui.complain(error)
+    ui.complain(error)
     return COULD_NOT_LOOK
 
 
