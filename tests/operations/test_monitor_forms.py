@@ -200,7 +200,7 @@ def test_table_fits_a_terminal(module_stack: Stack, env: dict[str, str], contrac
     columns = contract.monitor.whole("columns")
     done = module_stack.run("monitor", expect=None, env={**env, "COLUMNS": str(columns)})
     lines = done.stdout.splitlines()
-    signs = {line[0] for line in lines if line[:1] in "✓!✗?"}
+    signs = {line[0] for line in lines if line and line[0] in "✓!✗?"}
 
     assert [line for line in lines if len(line.rstrip()) > columns] == []
     assert {0: signs <= {"✓"}, 2: "✗" in signs, 3: "?" in signs}[done.code], done.stdout

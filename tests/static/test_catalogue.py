@@ -25,7 +25,7 @@ EXCEPTIONS = {
     "advisory": {"HST-05", "HST-06", "HST-08"},
     "gap": {
         *("SUP-03", "BAK-11", "BAK-12", "DEP-01", "DEP-02", "DEP-03", "DEP-04", "DEP-05"),
-        *("MON-01", "MON-02", "MON-03", "LOG-04"),
+        "LOG-04",
     },
     "not_applicable_when": {"RUN-10"},
 }
