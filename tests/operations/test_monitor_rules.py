@@ -102,12 +102,16 @@ def using(**used: Any) -> Change:
 
 def site(**seen: Any) -> Change:
     """The site answers otherwise."""
-    return lambda facts: replace(facts, site=replace(facts.site, **seen))
+    assert WELL.site is not None
+    other = replace(WELL.site, **seen)
+    return lambda facts: replace(facts, site=other)
 
 
 def folders(**seen: Any) -> Change:
     """Something else lies in the folders."""
-    return lambda facts: replace(facts, folders=replace(facts.folders, **seen))  # type: ignore[type-var]
+    assert isinstance(WELL.folders, Folders)
+    other = replace(WELL.folders, **seen)
+    return lambda facts: replace(facts, folders=other)
 
 
 def database(**seen: Any) -> Change:
@@ -286,6 +290,12 @@ RULES: tuple[tuple[str, str, Change, str], ...] = (
     ("weekly stale", "backup.weekly", tier("weekly", timedelta(days=at("backup.weekly", "warning"))), "warning"),
     ("monthly fresh", "backup.monthly", tier("monthly", timedelta(days=at("backup.monthly", "warning")) - HOUR), "ok"),
     ("monthly stale", "backup.monthly", tier("monthly", timedelta(days=at("backup.monthly", "warning"))), "warning"),
+    (
+        "weekly seldom",
+        "backup.weekly",
+        lambda facts: replace(facts, backups=Backups({**KNOWN, "max_age_hours": 744}, {"weekly": NOW - 10 * DAY})),
+        "ok",
+    ),
     ("failing", "backup.run", known(last_run={"outcome": "failure", "error": "no space"}), "warning"),
     ("none run yet", "backup.run", known(last_run=None), "ok"),
     ("unhealthy for another reason", "backup.well", known(healthy=False, reasons=["x is not whole"]), "warning"),

@@ -32,8 +32,8 @@ def look(root: Path, states: Path, recent_s: float, now: float) -> dict[str, Any
         "disks": disks(root),
         "sizes": {name: size for name in SIZED if (size := _size(root / name, ends)) is not None},
         "errors": _told(_errors, root / "logs" / "error.log", now - recent_s),
-        "heals": _told(_document, states / "heal.json"),
-        "draining": _told(_document, states / "draining"),
+        "heals": _told(_note, states / "heal.json"),
+        "draining": _told(_note, states / "draining"),
         "backup": _told(_published, root / "status"),
         "tiers": {tier: name for tier in TIERS if (name := _newest(root / "backups" / tier))},
     }
@@ -131,6 +131,13 @@ def _document(path: Path) -> Told:
     if not isinstance(told, dict):
         raise ValueError
     return told
+
+
+def _note(path: Path) -> Told:
+    """Read what the app noted; where its folder is not to be seen, a missing note means nothing."""
+    if not path.parent.is_dir():
+        raise OSError(0, "its folder is not to be seen from here")
+    return _document(path)
 
 
 def _published(folder: Path) -> Told:

@@ -47,7 +47,7 @@ def _known(backups: Backups, facts: Facts, limits: Limits) -> Iterator[Check]:
     yield from found
     for tier in ("weekly", "monthly"):
         if made := backups.newest_of_tier.get(tier):
-            yield _tier(tier, made, now, limits[f"backup.{tier}"])
+            yield _tier(tier, made, now, float(known["max_age_hours"]), limits[f"backup.{tier}"])
     yield _well(known, found, limits["backup.well"])
 
 
@@ -129,12 +129,14 @@ def _uploads(known: Mapping[str, Any], limit: Limit) -> Check:
     return Check("backup.uploads", "uploads", "not whole", limit, "warning", str(warnings[0]), "see the text")
 
 
-def _tier(tier: str, made: datetime, now: datetime, limit: Limit) -> Check:
+def _tier(tier: str, made: datetime, now: datetime, allowed_hours: float, limit: Limit) -> Check:
+    seldom = limit.factors["warning_ages"] * allowed_hours * _HOUR_S / _DAY_S
+    held = replace(limit, warning=max(limit.warning or 0.0, round(seldom, 3)))
     age = round((now - made).total_seconds() / _DAY_S, 3)
-    status = limit.grade(age)
+    status = held.grade(age)
     text = f"the newest {tier} snapshot is {words.span(now - made)} old"
     hint = "" if status == "ok" else "./stack backup rotate --dry-run says what is promoted, and why"
-    return Check(f"backup.{tier}", "backups", age, limit, status, text, hint)
+    return Check(f"backup.{tier}", "backups", age, held, status, text, hint)
 
 
 def _well(known: Mapping[str, Any], others: list[Check], limit: Limit) -> Check:
