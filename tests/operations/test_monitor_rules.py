@@ -331,7 +331,14 @@ RULES: tuple[tuple[str, str, Change, str], ...] = (
         deploys(last={"verb": "deploy", "ended": (NOW - TOLD).isoformat(), "outcome": "rolled-back"}),
         "ok",
     ),
-    ("left down", "deploy.last", deploys(last={**OUTCOME, "outcome": "down"}), "critical"),
+    ("failed", "deploy.last", deploys(last={**OUTCOME, "outcome": "failed"}), "warning"),
+    (
+        "left down",
+        "deploy.last",
+        both(deploys(last={**OUTCOME, "outcome": "down"}), site(health=Silent("no answer"))),
+        "critical",
+    ),
+    ("was down, serves", "deploy.last", deploys(last={**OUTCOME, "outcome": "down"}), "ok"),
     ("history damaged", "deploy.last", deploys(last=Unseen("damaged")), "unknown"),
     # -- what a verb at work explains, for as long as it may take
     ("stopped by up", "service.state app", both(service("app", status="exited"), deploys(work=UP)), "warning"),

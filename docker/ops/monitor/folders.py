@@ -1,5 +1,6 @@
 """What lies under MONSITE_ROOT, looked at from the host or, where that may not look, from within one container."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -117,18 +118,19 @@ def _backups(told: Mapping[str, Any], root: str) -> Backups | Unseen:
     known = told["backup"] or {}
     if any(not isinstance(known.get(key), dict | None) for key in ("newest", "last_run", "drill", "lost_history")):
         return Unseen(f"{root}/status/backup.json: it is damaged")
-    return Backups(known, _newest_of_tier(told["tiers"], known))
+    try:
+        return Backups(known, _newest_of_tier(told["tiers"], known))
+    except (KeyError, TypeError, ValueError):
+        return Unseen(f"{root}/status/backup.json: it is damaged")
 
 
 def _newest_of_tier(names: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, datetime]:
-    """Return when the newest snapshot of each tier was made: by its name, which says it."""
-    newest = known.get("newest") or {}
-    if not names and newest.get("tier") and newest.get("created"):
-        return {str(newest["tier"]): datetime.fromisoformat(newest["created"])}
+    """Return when the newest snapshot of each tier was made: as published, else by its name, which says it."""
+    told = known.get("newest_of")
+    if isinstance(told, dict):
+        return {str(tier): datetime.fromisoformat(one["created"]) for tier, one in told.items()}
     found = {}
     for tier, name in names.items():
-        try:
+        with contextlib.suppress(ValueError):  # a name with a suffix of its own, such as a safety copy
             found[tier] = datetime.strptime(name.removesuffix(".json"), _NAME_TIME).replace(tzinfo=UTC)
-        except ValueError:
-            continue  # a name with a suffix of its own, such as a safety copy
     return found
