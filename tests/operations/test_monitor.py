@@ -3,6 +3,7 @@
 The stack of this file is hurt and mended again and again; each test finds it well and leaves it well.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -76,14 +77,14 @@ class Fault:
     others: tuple[str, ...] = ()  # that the same fault rightly turns too
 
 
-def data(hurt: str, mend: str, *others: str, check: str = "database.file") -> Fault:
-    """A fault of the database's folder."""
+def data(hurt: str, mend: str) -> Fault:
+    """A fault of the database's folder: the site tells it too, by its health or by what it holds back."""
     return Fault(
-        check,
+        "database.file",
         CRITICAL,
         lambda stack: in_folder(stack, "data", hurt),
         lambda stack: in_folder(stack, "data", mend),
-        ("site.health", *others),
+        ("site.health", "site.ready"),
     )
 
 
@@ -199,7 +200,7 @@ def restart_app(stack: Stack) -> None:
 FAULTS = {
     "database root-owned": data("chown 0:0 balades.db*", "chown 1001:1001 balades.db*"),
     "database read-only": data("chmod 0400 balades.db*; chmod 0500 .", "chmod 0700 .; chmod 0600 balades.db*"),
-    "database gone": data("mkdir ../away; mv balades.db* ../away", "mv ../away/* .; rmdir ../away", "site.ready"),
+    "database gone": data("mkdir ../away; mv balades.db* ../away", "mv ../away/* .; rmdir ../away"),
     "backup stale": Fault("backup.newest", WARNING, age_the_newest, let_it_publish),
     "backup failing": Fault("backup.run", WARNING, fail_a_backup, let_backups_work),
     "WAL large": Fault(
@@ -347,16 +348,36 @@ def test_state_that_is_well_raises_no_alarm(
 
 
 def test_restore_under_way_raises_no_alarm(watched: Stack) -> None:
-    """From its first step to its last a restore into the running site is no alarm, and the monitor names it."""
+    """From its first step to its last a restore into the running site is no alarm."""
     name = watched.take_snapshot()
     looks: list[Told] = []
     with launch(watched, "restore", name) as under_way:
         while under_way.process.poll() is None:
             looks.append(look(watched))
 
-    verbs = [told.document["deploys"]["work"]["verb"] for told in looks if told.document["deploys"]["work"]]
     assert [str(told) for told in looks if told.code != WELL] == []
-    assert set(verbs) == {"restore"}
+    assert looks != []
+
+
+def test_verb_at_work_is_named_and_explains_what_it_stops(watched: Stack) -> None:
+    """What a verb that has the lock stops is a warning that names it; without the lock its note explains nothing."""
+    stop, start = gate("stop", timeout=0), gate("start")
+    note = f"./stack up, process {os.getpid()}, since {datetime.now(UTC).isoformat(timespec='seconds')}\n"
+    with (watched.root / "state" / "lock").open("w", encoding="utf-8") as lock:
+        lock.write(note)
+        lock.flush()
+        stop(watched)
+        try:
+            left = look(watched)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            held = look(watched)
+        finally:
+            start(watched)
+    wait_until_well(watched)
+
+    assert (left.code, left.document["deploys"]["work"]) == (CRITICAL, None), str(left)
+    assert (held.code, held.document["deploys"]["work"]["verb"]) == (WARNING, "up"), str(held)
+    assert {one["during"] for one in held.document["checks"] if one["status"] != "ok"} == {"up"}
 
 
 def test_matrix_is_as_large_as_was_promised() -> None:
