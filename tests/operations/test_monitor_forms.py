@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from fixtures import exposition
 from fixtures.contract import Contract
 from fixtures.evidence import Completed, Door, door
 from fixtures.launches import environment, launch
@@ -28,7 +29,6 @@ CODES = {
     "critical": PROMISED.whole("critical"),
     "unknown": PROMISED.whole("could_not_look"),
 }
-SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?[0-9.e+-]+)')
 
 pytestmark = pytest.mark.control("MON-02")
 
@@ -119,39 +119,17 @@ def test_nothing_is_changed_by_a_look(module_stack: Stack) -> None:
 # -- Prometheus
 
 
-def parsed(text: str) -> dict[tuple[str, str], float]:
-    """Read the exposition format strictly: each family has HELP and TYPE before its samples, none comes twice."""
-    samples: dict[tuple[str, str], float] = {}
-    family, announced = "", set()
-    for line in text.splitlines():
-        if told := re.fullmatch(r"# HELP ([a-z_]+) (\S.*)", line):
-            family = told[1]
-            assert family not in announced, f"{family} is announced twice"
-            announced.add(family)
-        elif told := re.fullmatch(r"# TYPE ([a-z_]+) (gauge|counter)", line):
-            assert told[1] == family, f"{line}: its HELP does not stand before it"
-            assert (told[2] == "counter") == family.endswith("_total"), f"{line}: counters alone end with _total"
-        else:
-            sample = SAMPLE.fullmatch(line)
-            assert sample is not None, f"no sample: {line!r}"
-            assert sample[1] == family, f"{line}: it stands below {family}"
-            assert (sample[1], sample[2] or "") not in samples, f"{line}: a second time"
-            samples[sample[1], sample[2] or ""] = float(sample[3])
-    assert text.endswith("\n")
-    return samples
-
-
 def test_prometheus_file_is_strictly_valid(module_stack: Stack, tmp_path: Path) -> None:
     """The file has the exposition's form, its time, and the same verdict as the exit code; everybody may read it."""
     file = tmp_path / "monsite.prom"
     before = datetime.now(UTC).timestamp()
     done = module_stack.run("monitor", "--check", "--prometheus", str(file), expect=None)
-    samples = parsed(door.saw(f"read {file.name}", file.read_text()))
+    figures = exposition.parse(door.saw(f"read {file.name}", file.read_text()))
 
-    assert before <= samples["monsite_monitor_timestamp_seconds", ""] <= datetime.now(UTC).timestamp()
-    assert samples["monsite_monitor_status", ""] == done.code
-    assert samples["monsite_service_running", 'service="app"'] == 1
-    assert samples["monsite_backup_newest_timestamp_seconds", 'tier="daily"'] > 0
+    assert before <= figures.value("monsite_monitor_timestamp_seconds") <= datetime.now(UTC).timestamp()
+    assert figures.value("monsite_monitor_status") == done.code
+    assert figures.value("monsite_service_running", service="app") == 1
+    assert figures.value("monsite_backup_newest_timestamp_seconds", tier="daily") > 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
@@ -172,11 +150,11 @@ def test_prometheus_file_tells_a_dead_engine(module_stack: Stack, tmp_path: Path
     """Where the engine is silent the file says so, and holds no figure of a service."""
     file = tmp_path / "monsite.prom"
     module_stack.run("monitor", "--check", "--prometheus", str(file), expect=None, env=NOWHERE)
-    samples = parsed(door.saw(f"read {file.name}", file.read_text()))
+    figures = exposition.parse(door.saw(f"read {file.name}", file.read_text()))
 
-    assert samples["monsite_monitor_status", ""] == PROMISED.whole("could_not_look")
-    assert samples["monsite_check_status", 'check="engine.answers",subject="engine"'] == CODES["unknown"]
-    assert [name for name, _ in samples if name.startswith("monsite_service_")] == []
+    assert figures.value("monsite_monitor_status") == PROMISED.whole("could_not_look")
+    assert figures.value("monsite_check_status", check="engine.answers", subject="engine") == CODES["unknown"]
+    assert [name for name in figures.kinds if name.startswith("monsite_service_")] == []
 
 
 # -- one line, and the table

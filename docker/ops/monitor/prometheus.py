@@ -39,6 +39,8 @@ def text(report: Report) -> str:
     """Give the file's text."""
     lines: list[str] = []
     for name, kind, told, samples in _families(report):
+        if not samples:
+            continue
         lines += [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
         lines += [f"{name}{_labels(labels)} {_number(value)}" for labels, value in samples]
     return "\n".join(lines) + "\n"
