@@ -29,7 +29,7 @@ from ops import (
 )
 from ops.actor import actor
 from ops.compose import Compose
-from ops.errors import DeployError, Ending, Exit, StackError
+from ops.errors import DeployError, Ending, Exit, StackError, ending
 from ops.journal import Entry, Phase
 from ops.patience import to_the_end
 from ops.release import Release
@@ -224,12 +224,16 @@ def _carry_out(story: _Story) -> int:
     """Back up, try, switch, watch; each way that this ends has its line in the history."""
     settings, ui = story.settings, story.ui
     try:
-        _back_up(story)
-        _try_candidate(story)
+        with ending(Ending.PREFLIGHT):
+            _back_up(story)
+        with ending(Ending.REJECTED):
+            _try_candidate(story)
         with to_the_end(ui, f"The {story.wish.verb}"):
-            _switch(story)
-            _watch(story)
-            _finish(story)
+            with ending(Ending.REJECTED):
+                _switch(story)
+            with ending(Ending.DOWN):
+                _watch(story)
+            unfinished = _finish(story)
     except DeployError as ended:
         outcomes = {
             Ending.PREFLIGHT: "preflight-failed",
@@ -248,7 +252,7 @@ def _carry_out(story: _Story) -> int:
         interrupted = DeployError("interrupted before the switch", "the live site was not touched", Ending.REJECTED)
         history.append(settings, outcome.line(story.entry, "rejected", interrupted.code, interrupted.message))
         raise interrupted from None
-    _tell(story)
+    _tell(story, unfinished)
     return Ending.LIVE
 
 
@@ -298,8 +302,11 @@ def _switch(story: _Story) -> None:
                     raise DeployError(
                         f"{unquiet.message}; the live site was not touched", unquiet.hint, Ending.REJECTED
                     ) from unquiet
-            except StackError as failed:
-                _go_back(story, failed)
+            except Exception as failed:  # a defect of ours as well: nobody else would bring the site back
+                seen = (
+                    failed if isinstance(failed, StackError) else StackError(f"{type(failed).__name__}: {failed}", "")
+                )
+                _go_back(story, seen)
         step.well = True
 
 
@@ -364,16 +371,22 @@ def _watch(story: _Story) -> None:
             time.sleep(LOOK_S)
 
 
-def _finish(story: _Story) -> None:
+def _finish(story: _Story) -> str | None:
+    """Let the rest follow, and write it down. Return why not, where that failed: the release is live all the same."""
     settings, ui = story.settings, story.ui
-    with ui.step("Bring the backups and drills to the release"), story.times.of("follow"):
-        outcome.follow(story.two.wanted)
-        if story.wish.with_gate and _gate_differs(story):
-            story.two.wanted.run("up", "--detach", "--no-build", "--no-deps", "gate")
-            switch.until_open(story.two.url, switch.BACK_S)
-    outcome.record(settings, story.wanted)
-    outcome.close(settings, story.entry, "live", Ending.LIVE)
-    releases.retire(settings, outcome.spared(settings, story.former.id, story.wanted.id))
+    try:
+        with ui.step("Bring the backups and drills to the release"), story.times.of("follow"):
+            outcome.follow(story.two.wanted)
+            if story.wish.with_gate and _gate_differs(story):
+                story.two.wanted.run("up", "--detach", "--no-build", "--no-deps", "gate")
+                switch.until_open(story.two.url, switch.BACK_S)
+        outcome.record(settings, story.wanted)
+        outcome.close(settings, story.entry, "live", Ending.LIVE)
+        releases.retire(settings, outcome.spared(settings, story.former.id, story.wanted.id))
+    except (StackError, OSError) as error:
+        ui.warn(f"the release is live, and not everything has followed: {error}; the next command that changes goes on")
+        return str(error)
+    return None
 
 
 def _gate_differs(story: _Story) -> bool:
@@ -388,15 +401,16 @@ def _about_the_gate(story: _Story) -> list[str]:
     return ["The gate differs too and stays as it is: --with-gate exchanges it, for about two seconds without answers."]
 
 
-def _tell(story: _Story) -> None:
+def _tell(story: _Story, unfinished: str | None) -> None:
     hold = story.times.phases.get("hold", 0) / 1000
+    deployed = story.wish.verb == "deploy"
+    back = f"./stack {'rollback' if deployed else f'deploy --release {story.former.id}'} goes back."
     story.ui.say(
         f"Release [bold]{escape(story.wanted.id)}[/] is live; visitors waited {hold:.1f} s at most.",
-        f"Before it: {escape(story.former.id)}, data in {story.entry.snapshot} and data/balades.db.backup; "
-        "./stack rollback goes back.",
+        f"Before it: {escape(story.former.id)}, data in {story.entry.snapshot} and data/balades.db.backup; {back}",
         *_about_the_gate(story),
     )
-    story.ui.emit(_document(story, "live", Ending.LIVE))
+    story.ui.emit({**_document(story, "live", Ending.LIVE), "unfinished": unfinished})
 
 
 def _document(story: _Story, said: str, code: int) -> dict[str, Any]:

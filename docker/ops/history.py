@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.markup import escape
 
-from ops import roots, words
+from ops import published, roots, words
 from ops.errors import Exit, StackError
 from ops.journal import now
 from ops.settings import Settings
@@ -77,7 +77,7 @@ def append(settings: Settings, told: Line) -> Line:
     file = path(settings)
     known = read(settings)
     for line in known.lines:
-        if told.get("id") and line.get("id") == told["id"]:
+        if told.get("id") and (line.get("id"), line.get("outcome")) == (told["id"], told["outcome"]):
             return line
     _set_fragment_aside(file)
     last = known.lines[-1] if known.lines else None
@@ -127,19 +127,27 @@ def lived(lines: list[Line]) -> list[Line]:
     return stack
 
 
+def in_words(line: Line) -> list[str]:
+    """Tell one line in two or three."""
+    took = f" after {line['seconds']:.1f} s" if line["seconds"] is not None else ""
+    colour = published.GOOD if line["code"] == Exit.OK else published.BAD
+    head = f"{line['n']:>4}  {words.moment(line['ended'])}  {line['verb']}"
+    how = f"[{colour}]{escape(str(line['outcome']))}[/] (code {line['code']}){took}"
+    told = [f"{head}: {how}, by {escape(str(line['actor']))}"]
+    way = [str(line[end]) for end in ("from", "to") if line[end]]
+    told.append(f"      {escape(' → '.join(way))}" + (f", snapshot {line['snapshot']}" if line["snapshot"] else ""))
+    without = f"without a report: {line['without_report']}" if line["without_report"] else ""
+    told += [f"      {escape(more)}" for more in (without, str(line["detail"] or "")) if more]
+    return told
+
+
 def show(settings: Settings, ui: Ui, limit: int) -> int:
     """Show it, newest first. Return 1 when its chain is broken."""
     told = read(settings)
     shown = told.lines[::-1][:limit]
-    table = Table("n", "when", "verb", "from", "to", "outcome", "code", "took", "who", box=None, pad_edge=False)
     for line in shown:
-        row = (line["n"], words.moment(line["ended"]), line["verb"], line["from"], line["to"], line["outcome"])
-        seconds = "" if line["seconds"] is None else f"{line['seconds']:.1f} s"
-        table.add_row(*(str(one or "–") for one in row), str(line["code"]), seconds, str(line["actor"]))
-    if shown:
-        ui.say(table)
-        ui.say(*(f"  {line['n']}: {line['detail']}" for line in shown if line["detail"]))
-    else:
+        ui.say(*in_words(line))
+    if not shown:
         ui.say("Nothing was deployed, rolled back or restored yet.")
     ui.emit({"lines": shown, "faults": list(told.faults)})
     if told.faults:

@@ -57,7 +57,7 @@ def check(compose: Compose, *, ill_too: bool) -> Found:
         f"gate, app and backup run; the site answers {status or 'nothing'}",
         f"the database is whole, 1001's and writable, {kept.get('bytes', 0)} bytes, with room for two copies",
     )
-    schema = health.get("schema")
+    schema = kept.get("user_version")
     return Found(states["app"].image, schema if isinstance(schema, int) else None, int(kept.get("bytes", 0)), checks)
 
 

@@ -42,7 +42,8 @@ def settle(compose: Compose, ui: Ui) -> str | None:
     entry = journal.read(settings)
     if entry is None:
         return None
-    if any(line.get("id") == entry.id for line in history.read(settings).lines):
+    ended = [line["outcome"] for line in history.read(settings).lines if line.get("id") == entry.id]
+    if ended and ended[-1] != "down":
         journal.close(settings)  # killed between its last two steps
         return None
     former, wanted = _release(compose, entry.from_), _release(compose, entry.to)

@@ -64,7 +64,8 @@ def look(container: str) -> Seen:
 
 def opened_by(container: str) -> str | None:
     """Return the switch after which the app that ran last opened; asked of the folder, whether it runs or not."""
-    done = subprocess.run(["docker", "cp", f"{container}:{OPENED}", "-"], capture_output=True, check=False)
+    argv = ["docker", "cp", f"{container}:{OPENED}", "-"]
+    done = subprocess.run(argv, capture_output=True, check=False, start_new_session=True)
     if done.returncode:
         if b"Could not find" in done.stderr or b"no such file" in done.stderr.lower():
             return None
@@ -92,6 +93,7 @@ def lay_flag(container: str, deploy: str, seconds: float) -> None:
         input=packed.getvalue(),
         capture_output=True,
         check=False,
+        start_new_session=True,
         pass_fds=roots.held(),
     )
     if done.returncode:
