@@ -70,6 +70,7 @@ class _Story:
     found: preflight.Found
     entry: Entry
     times: Times = field(default_factory=Times)
+    start_s: float = 0.0  # of the candidate
 
     @property
     def settings(self) -> Any:
@@ -282,6 +283,7 @@ def _try_candidate(story: _Story) -> None:
                     "with it, and what was written since is lost"
                 )
             raise
+    story.start_s = passed.start_s
     story.entry = replace(
         story.entry, schema_changes=passed.schema != story.found.schema or bool(story.entry.data_from)
     )
@@ -295,7 +297,7 @@ def _switch(story: _Story) -> None:
         while True:
             _wait_for_long_requests(story, ends)
             try:
-                story.entry = switch.forward(story.two, story.entry, story.times)
+                story.entry = switch.forward(story.two, story.entry, story.times, story.start_s)
                 break
             except Unquiet as unquiet:
                 if time.monotonic() > ends:

@@ -7,7 +7,7 @@ from typer.core import TyperCommand
 from ops import deploy, engine, release
 from ops.compose import Compose
 from ops.deploy import Wish
-from ops.errors import Ending, ending
+from ops.errors import DeployError, Ending, ending
 from ops.settings import load
 from ops.ui import Ui
 
@@ -29,6 +29,12 @@ def carry_out(wish: Wish, ui: Ui) -> int:
     """Do it, with every error's code from the list of deploys."""
     with ending(Ending.USAGE):
         settings = load()
+        if wish.without_report is not None and not wish.without_report.strip():
+            raise DeployError(
+                "--without-report wants a reason, and a blank is none",
+                'say it in words, as the history keeps them: --without-report "REASON"',
+                Ending.USAGE,
+            )
     with ending(Ending.PREFLIGHT):
         compose = Compose(settings, engine.ensure(ui, install=False), release.current(settings))
         return deploy.deploy(compose, ui, wish)

@@ -15,10 +15,10 @@ from ops.compose import Compose, run
 from ops.errors import DeployError, Ending, Exit, StackError
 from ops.journal import Entry, Phase
 
-NOTICED_S = 0.45  # the gate asks every 200 ms, and the look that follows takes its time: three questions by then
+HELD_S = 0.25  # without an answer for so long, a request is held by the gate; the app itself takes milliseconds
 DRAIN_S = 5.0  # then the visitors have waited long enough for somebody else's request
 DECIDED_S = 18.0  # from the first held request: the gate gives up after 30, and the way back takes its time
-LEAST_S = 6.0  # for the start itself, on a machine that was slow before it
+PATIENCE, LEAST_S, MOST_S = 3.0, 6.0, 15.0  # for the start itself: times the candidate's, and within these
 BACK_S = 25.0  # for the former app to be well again
 SICK_FOR_S = 1.5  # an answer of health is kept for a second: this is another look
 PAUSE_S = 0.05
@@ -69,8 +69,11 @@ class Stuck(StackError):  # noqa: N818
     """Neither forward nor back without losing what was acknowledged: somebody must choose."""
 
 
-def forward(two: Two, entry: Entry, times: Times) -> Entry:
+def forward(two: Two, entry: Entry, times: Times, start_s: float) -> Entry:
     """Go from the former app to the wanted one; return when it serves. Raises Unquiet with nothing changed.
+
+    `start_s` is how long the candidate took to start: one that takes a multiple of it is waited for no longer, for the
+    way back takes its time too and the gate holds for 30 s.
 
     Whatever else it raises leaves the journal as far as it came: undo() goes back from there.
     """
@@ -100,7 +103,8 @@ def forward(two: Two, entry: Entry, times: Times) -> Entry:
             start(two.wanted)
         flag.shorten()
         with times.of("probe"):
-            _until_well(two, entry.to_image, max(begun + DECIDED_S, time.monotonic() + LEAST_S), restarts=0)
+            patience = min(max(PATIENCE * start_s, LEAST_S), MOST_S)
+            _until_well(two, entry.to_image, min(time.monotonic() + patience, begun + DECIDED_S), restarts=0)
         entry = journal.write(settings, entry, Phase.COMMITTED)
         with times.of("open"):
             flag.lift()
@@ -173,23 +177,41 @@ def _drain(two: Two, flag: traffic.Flag) -> None:
     """
     begun = time.monotonic()
     flag.reach(traffic.AHEAD_S)
-    time.sleep(NOTICED_S)
     with ThreadPoolExecutor(1) as beside:
-        while True:
+        while time.monotonic() - begun < DRAIN_S:
+            asked = beside.submit(_is_held, two.url)
+            seen = traffic.look(two.app)
+            if not (asked.result() and seen.quiet):
+                continue
+            # Twice: what the gate had just sent on when it noticed has come by now.
             ahead = beside.submit(flag.reach, traffic.OVER_THE_START_S)
             seen = traffic.look(two.app)
             ahead.result()
             if seen.quiet:
                 return
             flag.reach(traffic.AHEAD_S)
-            if time.monotonic() - begun > DRAIN_S:
-                break
     flag.lift()
     journal.close(two.wanted.settings)
     raise Unquiet(
         f"the app did not get quiet within {DRAIN_S:.0f} s: {seen.told()}",
         "wait until that upload or download has ended, or allow more time with --wait SECONDS",
     )
+
+
+def _is_held(url: str) -> bool:
+    """Whether the gate has noticed: it then keeps what we ask, as it keeps every visitor."""
+    parts = urlsplit(url)
+    line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=HELD_S)
+    try:
+        line.request("HEAD", "/static/nothing")
+        line.getresponse()
+    except TimeoutError:
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        line.close()
+    return False
 
 
 def _keeper(compose: Compose, *args: str) -> None:

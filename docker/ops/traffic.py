@@ -35,16 +35,18 @@ class Seen:
     in_flight: int
     oldest_s: float
     unsent_bytes: int
+    unread: int  # connections and bytes that the app has yet to take
     draining: bool
 
     @property
     def quiet(self) -> bool:
         """Nothing is under way, not even in the kernel."""
-        return self.draining and self.in_flight == 0 and self.unsent_bytes == 0
+        return self.draining and not (self.in_flight or self.unsent_bytes or self.unread)
 
     def told(self) -> str:
         """In words."""
-        return f"{self.in_flight} requests, the oldest since {self.oldest_s:.1f} s, {self.unsent_bytes} bytes unsent"
+        kernel = f"{self.unsent_bytes} bytes unsent, {self.unread} unread"
+        return f"{self.in_flight} requests, the oldest since {self.oldest_s:.1f} s; {kernel}"
 
 
 def look(container: str) -> Seen:
@@ -53,7 +55,11 @@ def look(container: str) -> Seen:
     try:
         told: dict[str, Any] = json.loads(done.stdout)
         return Seen(
-            int(told["in_flight"]), float(told["oldest_s"] or 0), int(told["unsent_bytes"]), bool(told["draining"])
+            in_flight=int(told["in_flight"]),
+            oldest_s=float(told["oldest_s"]),
+            unsent_bytes=int(told["unsent_bytes"]),
+            unread=int(told.get("unread", 0)),  # not said by releases before this one
+            draining=bool(told["draining"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(
