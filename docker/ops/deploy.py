@@ -82,7 +82,7 @@ def deploy(compose: Compose, ui: Ui, wish: Wish) -> int:
     """Carry the wish out. Return 0 when the release is live; raise DeployError with what ended it otherwise."""
     settings = compose.settings
     claims.check_project(compose)
-    if not (settings.root / "state" / "current.json").is_symlink():
+    if releases.current(settings) is None:
         raise DeployError(
             f"there is no stack in {settings.root} to deploy to", "./stack up starts one", Ending.PREFLIGHT
         )
@@ -95,7 +95,7 @@ def deploy(compose: Compose, ui: Ui, wish: Wish) -> int:
         if former is None:
             raise DeployError("nothing was ever started here", "./stack up starts it", Ending.PREFLIGHT)
         wanted, vouched, data_from = _choose(compose, wish, former)
-        if _is_live(compose, wanted) and not wish.with_data:
+        if _is_live(compose, wanted, wish) and not wish.with_data:
             ui.say(f"Release {wanted.id} is live already; nothing was done.")
             ui.emit({"outcome": "live", "code": 0, "release": wanted.id, "changed": False})
             return Ending.LIVE
@@ -115,7 +115,7 @@ def _choose(compose: Compose, wish: Wish, former: Release) -> tuple[Release, Vou
     settings = compose.settings
     if wish.verb == "deploy":
         wanted = releases.choose(settings, wish.release)
-        if _is_live(compose, wanted):
+        if _is_live(compose, wanted, wish):
             return wanted, Vouched(None, None, None), None
         return wanted, vouching.expect(settings, wanted, wish.report, wish.without_report), None
     lines = history.read(settings).lines
@@ -150,13 +150,12 @@ def _bound(compose: Compose, one: Release) -> Compose:
     return Compose(compose.settings, compose.engine, releases.variables(one))
 
 
-def _is_live(compose: Compose, wanted: Release) -> bool:
-    """Whether this release runs and serves: the app, and what follows it."""
+def _is_live(compose: Compose, wanted: Release, wish: Wish) -> bool:
+    """Whether this release runs and serves: the app, what follows it, and the gate where that is wished for too."""
     now = releases.current(compose.settings)
-    names = ("app", *outcome.FOLLOW)
-    images = {"app": wanted.images["app"].id, "backup": wanted.images["backup"].id, "drill": wanted.images["app"].id}
-    seen = {name: container.inspect(compose.container(name)) for name in names}
-    same = all(seen[name].runs and seen[name].image == images[name] for name in names)
+    runs_on = {"app": "app", "backup": "backup", "drill": "app", **({"gate": "gate"} if wish.with_gate else {})}
+    seen = {name: container.inspect(compose.container(name)) for name in runs_on}
+    same = all(seen[name].runs and seen[name].image == wanted.images[image].id for name, image in runs_on.items())
     return bool(now and now.id == wanted.id and same and switch.ask(compose.settings.url, "/api/health")[0] == 200)
 
 
@@ -335,7 +334,7 @@ def _go_back(story: _Story, failed: StackError) -> None:
     try:
         story.entry = switch.undo(story.two, open_entry, story.times)
     except Stuck as stuck:
-        outcome.record(settings, story.wanted)
+        outcome.record(story.two.wanted, story.wanted)
         raise DeployError(f"{stuck.message}\nwhat was seen: {failed.message}", stuck.hint, Ending.DOWN) from stuck
     except StackError as worse:
         raise DeployError(
@@ -343,7 +342,7 @@ def _go_back(story: _Story, failed: StackError) -> None:
             f"./stack up tries again; the data is kept in data/balades.db.backup and in {open_entry.snapshot}",
             Ending.DOWN,
         ) from worse
-    outcome.record(settings, story.former)
+    outcome.record(story.two.former, story.former)
     data = "code and data are" if story.entry.data_is_back else "the code is"
     raise DeployError(
         f"release {story.wanted.id} did not get well, {data} back at {story.former.id}, which serves\n"
@@ -355,7 +354,7 @@ def _go_back(story: _Story, failed: StackError) -> None:
 
 def _watch(story: _Story) -> None:
     """Look at it for a while as visitors see it; one that gets sick goes back while nothing is lost by that."""
-    outcome.record(story.settings, story.wanted)
+    outcome.record(story.two.wanted, story.wanted)
     if not story.wish.watch_s:
         return
     ends = time.monotonic() + story.wish.watch_s
@@ -382,7 +381,7 @@ def _finish(story: _Story) -> str | None:
             if story.wish.with_gate and _gate_differs(story):
                 story.two.wanted.run("up", "--detach", "--no-build", "--no-deps", "gate")
                 switch.until_open(story.two.url, switch.BACK_S)
-        outcome.record(settings, story.wanted)
+        outcome.record(story.two.wanted, story.wanted)
         outcome.close(settings, story.entry, "live", Ending.LIVE)
         releases.retire(settings, outcome.spared(settings, story.former.id, story.wanted.id))
     except (StackError, OSError) as error:

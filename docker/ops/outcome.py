@@ -1,9 +1,10 @@
 """How a switch ends: what goes with the app follows it, the records say what runs, the history has its line."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ops import history, journal, release, releases, running
+from ops import container, files, history, journal, release, releases, running
 from ops.compose import Compose
 from ops.errors import Ending
 from ops.journal import Entry
@@ -44,9 +45,16 @@ def follow(wanted: Compose) -> None:
     wanted.run("up", "--detach", "--no-build", "--no-deps", *FOLLOW)
 
 
-def record(settings: Settings, live: Release) -> None:
-    """Let the records say what runs now."""
-    release.make_current(settings, releases.folder(settings) / f"{live.id}.json")
+def record(compose: Compose, live: Release) -> None:
+    """Let the records say what runs now: this release, and the gate of an earlier one where that stayed."""
+    settings = compose.settings
+    gate = container.inspect(compose.container("gate")).image
+    known = [one.images["gate"] for one in (live, *releases.recorded(settings)) if one.images["gate"].id == gate]
+    if known and gate != live.images["gate"].id:
+        runs = replace(live, images={**live.images, "gate": known[0]})
+        files.publish(release.pointer(settings), release.document(runs))
+    else:
+        release.make_current(settings, releases.folder(settings) / f"{live.id}.json")
     running.record(settings, live)
 
 

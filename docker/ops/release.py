@@ -93,30 +93,39 @@ def record(settings: Settings, release: Release) -> Path:
     folder = settings.root / "state" / "releases"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{release.id}.json"
-    document = {"schema": 1, "recorded": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(release)}
     unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    unfinished.write_text(json.dumps(document(release), indent=2, sort_keys=True) + "\n")
     unfinished.replace(path)
     return path
 
 
+def document(release: Release) -> dict[str, object]:
+    """A release as it is recorded."""
+    return {"schema": 1, "recorded": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(release)}
+
+
+def pointer(settings: Settings) -> Path:
+    """Where it stands which release runs."""
+    return settings.root / "state" / "current.json"
+
+
 def make_current(settings: Settings, recorded: Path) -> None:
     """Let `state/current.json` point at the record of the release that runs."""
-    pointer = settings.root / "state" / "current.json"
-    unfinished = pointer.with_suffix(".tmp")
+    link = pointer(settings)
+    unfinished = link.with_suffix(".tmp")
     unfinished.unlink(missing_ok=True)
-    unfinished.symlink_to(recorded.relative_to(pointer.parent))
-    unfinished.replace(pointer)
+    unfinished.symlink_to(recorded.relative_to(link.parent))
+    unfinished.replace(link)
 
 
 def current(settings: Settings) -> dict[str, str]:
     """Return what compose.yaml asks for, of the release that runs; nothing before the first `up`."""
     try:
-        document = json.loads((settings.root / "state" / "current.json").read_text())
+        recorded = json.loads(pointer(settings).read_text())
     except FileNotFoundError:
         return {}
-    images = {name: Image(**image) for name, image in document["images"].items()}
-    return _variables(images, document["version"])
+    images = {name: Image(**image) for name, image in recorded["images"].items()}
+    return _variables(images, recorded["version"])
 
 
 def _variables(images: dict[str, Image], version: str) -> dict[str, str]:

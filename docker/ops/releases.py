@@ -63,7 +63,7 @@ def choose(settings: Settings, wanted: str | None) -> Release:
 def current(settings: Settings) -> Release | None:
     """The release that runs; None before the first `up`."""
     try:
-        return parse(json.loads((settings.root / "state" / "current.json").read_text(encoding="utf-8")))
+        return parse(json.loads(release.pointer(settings).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 

@@ -84,16 +84,16 @@ def _carry_out(two: Two, entry: Entry, former: Release, wanted: Release) -> str:
         traffic.Flag(two.app, entry.id).lift()
         switch.until_open(two.url, switch.BACK_S)
         outcome.follow(two.wanted)
-        outcome.record(settings, wanted)
+        outcome.record(two.wanted, wanted)
         outcome.close(settings, entry, "settled-forward", Ending.LIVE)
         return "settled-forward"
     try:
         switch.undo(two, entry, Times())
     except Stuck as stuck:
-        outcome.record(settings, wanted)
+        outcome.record(two.wanted, wanted)
         outcome.close(settings, entry, "down", Ending.DOWN, stuck.message)
         raise
-    outcome.record(settings, former)
+    outcome.record(two.former, former)
     outcome.close(settings, entry, "settled-back", Ending.ROLLED_BACK)
     return "settled-back"
 
