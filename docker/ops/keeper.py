@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from ops import claims, health
+from ops import claims, health, roots
 from ops.compose import Compose
 from ops.errors import Exit, StackError
 from ops.progress import Heard
@@ -60,7 +60,13 @@ def run(
     words = []
     with tempfile.TemporaryFile() as told, _fed(source) as stdin, _goes_on_by_itself(args[0]):
         process = subprocess.Popen(
-            argv, stdin=stdin, stdout=answer, stderr=told, env=compose.environment, start_new_session=True
+            argv,
+            stdin=stdin,
+            stdout=answer,
+            stderr=told,
+            env=compose.environment,
+            start_new_session=True,
+            pass_fds=roots.held(),
         )
         tail = _Tail(told.fileno())
         ended = False

@@ -1,0 +1,106 @@
+"""The recorded releases: found by id, read, put into Compose's words, and the oldest let go."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ops import release
+from ops.compose import run
+from ops.errors import DeployError, Ending
+from ops.release import Image, Release, Source
+from ops.settings import Settings
+
+KEPT = 5
+
+
+def folder(settings: Settings) -> Path:
+    """Where the records lie."""
+    return settings.root / "state" / "releases"
+
+
+def parse(document: dict[str, Any]) -> Release:
+    """Read a record."""
+    return Release(
+        id=document["id"],
+        version=document["version"],
+        source=Source(**document["source"]),
+        base=_image(document["base"]),
+        images={name: _image(image) for name, image in document["images"].items()},
+    )
+
+
+def _image(told: dict[str, Any]) -> Image:
+    return Image(told["tag"], told["id"], Source(**told["source"]))
+
+
+def recorded(settings: Settings) -> list[Release]:
+    """Every recorded release, the newest first."""
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in folder(settings).glob("*.json")]
+    return [parse(one) for one in sorted(documents, key=lambda one: str(one["recorded"]), reverse=True)]
+
+
+def choose(settings: Settings, wanted: str | None) -> Release:
+    """Find a release by its id, or by how it begins; without one, the newest. Raises DeployError."""
+    known = recorded(settings)
+    if not known:
+        raise DeployError(
+            f"{folder(settings)} holds no release", "./stack build makes one, ./stack test proves it", Ending.PREFLIGHT
+        )
+    if wanted is None:
+        return known[0]
+    found = [one for one in known if one.id == wanted] or [one for one in known if one.id.startswith(wanted)]
+    if len(found) != 1:
+        what = f"begins {len(found)} releases" if found else "is no recorded release"
+        names = ", ".join(one.id for one in known)
+        raise DeployError(f"{wanted!r} {what}", f"known are: {names}", Ending.USAGE)
+    return found[0]
+
+
+def current(settings: Settings) -> Release | None:
+    """The release that runs; None before the first `up`."""
+    try:
+        return parse(json.loads((settings.root / "state" / "current.json").read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def absent(one: Release) -> list[str]:
+    """Name the images of a release that the engine no longer has."""
+    known = release.ids(*(image.id for image in one.images.values()))
+    return [f"{name} {image.id[:19]}" for name, image in one.images.items() if image.id not in known]
+
+
+def variables(one: Release) -> dict[str, str]:
+    """What compose.yaml asks for: each image by its tag where that still names it, else by its id."""
+    known = release.ids(*(image.tag for image in one.images.values()))
+    names = {
+        name: image.tag if known.get(image.tag) == image.id else image.id for name, image in one.images.items()
+    }
+    chosen = {f"MONSITE_{name.upper()}_IMAGE": image for name, image in names.items()}
+    return {**chosen, "MONSITE_VERSION": one.version}
+
+
+def image_ids(one: Release) -> dict[str, str]:
+    """The ids of its images, by name."""
+    return {name: image.id for name, image in one.images.items()}
+
+
+def retire(settings: Settings, spared: set[str]) -> list[str]:
+    """Drop the records beyond the newest, and those of their images that nobody else names; return what went.
+
+    An image that a container uses stays, because the engine refuses; so does its record.
+    """
+    known = recorded(settings)
+    kept = [one for at, one in enumerate(known) if at < KEPT or one.id in spared]
+    named = {image.id for one in kept for image in one.images.values()}
+    gone = []
+    for one in known:
+        if one in kept:
+            continue
+        ours = [image.id for image in one.images.values() if image.id not in named]
+        there = [id_ for id_ in release.ids(*ours) if id_ in ours] if ours else []
+        if there and run(["docker", "image", "rm", *there], check=False).code:
+            continue
+        (folder(settings) / f"{one.id}.json").unlink(missing_ok=True)
+        gone.append(one.id)
+    return gone
