@@ -5,7 +5,7 @@ let the rest follow, write it down.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +229,7 @@ def _carry_out(story: _Story) -> int:
         history.append(settings, outcome.line(story.entry, said, ended.code, ended.message.splitlines()[0]))
         if ended.code != Ending.DOWN or isinstance(ended.__cause__, Stuck):
             journal.close(settings)
-        _emit(story, said, ended.code)
+        ended.document = _document(story, said, ended.code)
         raise
     except KeyboardInterrupt:
         interrupted = DeployError("interrupted before the switch", "the live site was not touched", Ending.REJECTED)
@@ -250,20 +250,14 @@ def _back_up(story: _Story) -> None:
             str(document.get("hint")),
             Ending.BUSY if code == Exit.BUSY else Ending.PREFLIGHT,
         )
-    story.entry = _with(story.entry, snapshot=document["name"])
-
-
-def _with(entry: Entry, **changes: Any) -> Entry:
-    from dataclasses import replace
-
-    return replace(entry, **changes)
+    story.entry = replace(story.entry, snapshot=document["name"])
 
 
 def _try_candidate(story: _Story) -> None:
     on = story.entry.data_from or story.entry.snapshot
     with story.times.of("candidate"):
         passed = candidate.prove(story.two.former, story.ui, story.wanted, on)
-    story.entry = _with(story.entry, schema_changes=passed.schema != story.found.schema or bool(story.entry.data_from))
+    story.entry = replace(story.entry, schema_changes=passed.schema != story.found.schema or bool(story.entry.data_from))
 
 
 def _switch(story: _Story) -> None:
@@ -379,12 +373,7 @@ def _tell(story: _Story) -> None:
         "./stack rollback goes back.",
         *_about_the_gate(story),
     )
-    _emit(story, "live", Ending.LIVE)
-
-
-def _emit(story: _Story, said: str, code: int) -> None:
-    if code == Ending.LIVE:
-        story.ui.emit(_document(story, said, code))
+    story.ui.emit(_document(story, "live", Ending.LIVE))
 
 
 def _document(story: _Story, said: str, code: int) -> dict[str, Any]:

@@ -77,6 +77,7 @@ class DeployError(StackError):
 
     def __init__(self, message: str, hint: str, code: Ending) -> None:
         super().__init__(message, hint, code)
+        self.document: dict[str, object] = {}  # for --json, beside the error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import IO, Any
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
-from ops.errors import StackError
+from ops.errors import DeployError, StackError
 from ops.progress import Display
 
 
@@ -89,7 +89,8 @@ class Ui:
         """Say what went wrong and the next step, on stderr; as JSON too when that was asked for."""
         self.err.print(f"[red]error:[/] {escape(error.message)}")
         self.err.print(f"[yellow]hint:[/] {escape(error.hint)}")
-        self.emit({"error": error.message, "hint": error.hint, "code": error.code})
+        known = error.document if isinstance(error, DeployError) else {}
+        self.emit({**known, "error": error.message, "hint": error.hint, "code": error.code})
 
 
 def show_any_text() -> None:
