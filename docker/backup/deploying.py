@@ -119,4 +119,6 @@ def _expect_whole(path: Path, error: type[SourceUnreadable] | type[Damaged]) -> 
     except sqlite3.Error as wrong:
         raise database.as_error(wrong, path) from wrong
     if answers != ["ok"]:
-        raise error(f"{path}: quick_check says {'; '.join(answers)}", "`./stack restore latest` brings a whole one back")
+        raise error(
+            f"{path}: quick_check says {'; '.join(answers)}", "`./stack restore latest` brings a whole one back"
+        )

@@ -82,7 +82,9 @@ def _ask(name: str) -> dict[str, Any]:
     except ValueError:
         raise _rejected(name, f"it cannot be asked: {done.stderr.strip()[-300:] or f'exit code {done.code}'}") from None
     if told["oom_kills"]:
-        raise _rejected(name, f"it used more memory than it may: the kernel killed {told['oom_kills']} of its processes")
+        raise _rejected(
+            name, f"it used more memory than it may: the kernel killed {told['oom_kills']} of its processes"
+        )
     if told["error"]:
         raise _rejected(name, str(told["error"]))
     return told

@@ -20,7 +20,6 @@ from ops import (
     keeper,
     outcome,
     preflight,
-    release,
     releases,
     roots,
     settle,
@@ -83,14 +82,14 @@ def deploy(compose: Compose, ui: Ui, wish: Wish) -> int:
     settings = compose.settings
     claims.check_project(compose)
     if not (settings.root / "state" / "current.json").is_symlink():
-        raise DeployError(f"there is no stack in {settings.root} to deploy to", "./stack up starts one", Ending.PREFLIGHT)
+        raise DeployError(
+            f"there is no stack in {settings.root} to deploy to", "./stack up starts one", Ending.PREFLIGHT
+        )
     with roots.locked(settings, wish.verb):
         try:
             settle.settle(compose, ui)
         except StackError as error:
             raise switch.is_down(error) from error
-        if candidate.left_behind(compose):
-            candidate.clear(compose)
         former = releases.current(settings)
         if former is None:
             raise DeployError("nothing was ever started here", "./stack up starts it", Ending.PREFLIGHT)
@@ -130,7 +129,9 @@ def _choose(compose: Compose, wish: Wish, former: Release) -> tuple[Release, Vou
     target = before[-wish.steps]
     wanted = releases.choose(settings, target["to"])
     # It has served before: that, and what it was deployed with, vouches for it.
-    vouched = Vouched(target.get("report"), target.get("report_sha256"), wish.without_report or target.get("without_report"))
+    vouched = Vouched(
+        target.get("report"), target.get("report_sha256"), wish.without_report or target.get("without_report")
+    )
     if not wish.with_data:
         return wanted, vouched, None
     left = before[len(before) - wish.steps + 1]["to"] if wish.steps > 1 else former.id
@@ -188,20 +189,32 @@ def _entry(
 
 def _show_plan(story: _Story, vouched: Vouched) -> int:
     former, wanted = story.former, story.wanted
-    proven = f"vouched for by {vouched.report}" if vouched.report else f"without a report: {vouched.without or 'live before'}"
+    proven = (
+        f"vouched for by {vouched.report}"
+        if vouched.report
+        else f"without a report: {vouched.without or 'live before'}"
+    )
     lines = [
         f"Would {story.wish.verb} [bold]{escape(wanted.id)}[/] in the place of {escape(former.id)}, {escape(proven)}",
         *story.found.checks,
         "Then: a verified snapshot; the candidate on a copy of it; the switch, while the gate holds the visitors; "
         f"a watch of {story.wish.watch_s:.0f} s",
-        *([f"The data of {story.entry.data_from} would come back; what was written since would be gone"] if story.entry.data_from else []),
+        *(
+            [f"The data of {story.entry.data_from} would come back; what was written since would be gone"]
+            if story.entry.data_from
+            else []
+        ),
         *_about_the_gate(story),
         "Nothing was changed.",
     ]
     story.ui.say(*lines)
     story.ui.emit(
         {"outcome": "planned", "code": 0, "from": former.id, "to": wanted.id, "report": vouched.report}
-        | {"without_report": vouched.without, "database_bytes": story.found.database_bytes, "data_from": story.entry.data_from}
+        | {
+            "without_report": vouched.without,
+            "database_bytes": story.found.database_bytes,
+            "data_from": story.entry.data_from,
+        }
         | {"gate_differs": _gate_differs(story)}
     )
     return Ending.LIVE
@@ -256,8 +269,18 @@ def _back_up(story: _Story) -> None:
 def _try_candidate(story: _Story) -> None:
     on = story.entry.data_from or story.entry.snapshot
     with story.times.of("candidate"):
-        passed = candidate.prove(story.two.former, story.ui, story.wanted, on)
-    story.entry = replace(story.entry, schema_changes=passed.schema != story.found.schema or bool(story.entry.data_from))
+        try:
+            passed = candidate.prove(story.two.former, story.ui, story.wanted, on)
+        except DeployError as rejected:
+            if story.wish.verb == "rollback" and not story.wish.with_data:
+                rejected.hint = (
+                    "where only the schema is in its way: ./stack rollback --with-data brings the data of then back "
+                    "with it, and what was written since is lost"
+                )
+            raise
+    story.entry = replace(
+        story.entry, schema_changes=passed.schema != story.found.schema or bool(story.entry.data_from)
+    )
 
 
 def _switch(story: _Story) -> None:

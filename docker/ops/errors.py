@@ -49,7 +49,7 @@ class StackError(Exception):
 
 
 class Ending(IntEnum):
-    """Exit codes of deploy and rollback: an operator's script must know what serves now, so they are a list of their own."""
+    """Exit codes of deploy and rollback, a list of their own: a script must learn from them what serves now."""
 
     LIVE = 0
     USAGE = 1

@@ -84,7 +84,7 @@ def read(settings: Settings) -> Entry | None:
     except (ValueError, KeyError, TypeError) as damage:
         raise StackError(
             f"{path(settings)} cannot be understood ({damage}): a switch was under way, nobody knows how far",
-            "look which release runs (docker ps) and whether the site is well (./stack status); then move that file away",
+            "look what runs (docker ps) and whether the site is well (./stack status); then move that file away",
         ) from damage
 
 

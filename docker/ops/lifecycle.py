@@ -9,7 +9,8 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
-from ops import claims, health, keeper, published, release, roots, running, site
+from ops import claims, health, history, keeper, published, release, releases, roots, running, settle, site
+from ops.actor import actor
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
 from ops.published import BAD, GOOD
@@ -30,7 +31,9 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
     roots.check_space(settings)
     with roots.locked(settings, "up"):
         _check_port(compose)
+        settle.settle_before(compose, ui)
         roots.prepare(settings)
+        former = releases.current(settings)
         release.make_current(settings, release.record(settings, built))
         with ui.step("Start the services"):
             _start(compose)
@@ -41,17 +44,35 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
             health.wait_until_site_well(compose)
             _make_good(compose, ui)
             health.wait_until_well(compose)
+        if former is not None and former.id != built.id:
+            history.happened(settings, _changed(former, built))
     took = time.monotonic() - begun
     ui.say(f"The site answers on [bold]{settings.url}[/] after {took:.1f} s.")
     ui.say(f"Writing needs the token in {escape(str(settings.root / 'secrets' / 'write_token'))}")
     ui.emit({"url": settings.url, "project": settings.project, "release": built.id, "seconds": round(took, 2)})
 
 
+def _changed(former: release.Release, built: release.Release) -> history.Line:
+    """Tell that `up` brought another release; it was not tried first, and nobody held the visitors."""
+    return {
+        "verb": "up",
+        "actor": actor(),
+        "from": former.id,
+        "to": built.id,
+        "from_images": releases.image_ids(former),
+        "to_images": releases.image_ids(built),
+        "commit": built.source.commit,
+        "outcome": "live",
+    }
+
+
 def down(compose: Compose, ui: Ui) -> None:
     """Stop and remove the containers and networks of this project; keep every folder and volume."""
     claims.check_project(compose)
-    with roots.locked(compose.settings, "down"), ui.step("Stop the services"):
-        compose.run("down", "--remove-orphans")
+    with roots.locked(compose.settings, "down"):
+        settle.settle_before(compose, ui)
+        with ui.step("Stop the services"):
+            compose.run("down", "--remove-orphans")
     ui.say(f"Stopped. The data stays in {escape(str(compose.settings.root))}")
     ui.emit({"project": compose.settings.project, "kept": str(compose.settings.root)})
 
@@ -62,6 +83,7 @@ def restart(compose: Compose, ui: Ui, service: str | None) -> None:
     claims.check_project(compose)
     with roots.locked(compose.settings, "restart"):
         _require_containers(compose)
+        settle.settle_before(compose, ui)
         with ui.step(f"Restart {', '.join(names)}"):
             compose.run("restart", *names)
         with ui.step("Wait until the site and its backups are well"):

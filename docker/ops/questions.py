@@ -57,7 +57,7 @@ def until_well(ends: float) -> dict[str, object]:
     raise Refused(f"it was not well in time: {seen}")
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - the name says what is the case
     """What speaks against it."""
 
 

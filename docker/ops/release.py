@@ -200,7 +200,8 @@ def _call_it(name: str, tag: str, known: dict[str, str]) -> None:
 def ids(*tags: str) -> dict[str, str]:
     """Return the ids of the images that exist, by tag or id; one question for all."""
     told = compose.run(
-        ["docker", "image", "inspect", "--format", "{{.Id}} {{.Id}}{{range .RepoTags}} {{.}}{{end}}", *tags], check=False
+        ["docker", "image", "inspect", "--format", "{{.Id}} {{.Id}}{{range .RepoTags}} {{.}}{{end}}", *tags],
+        check=False,
     ).stdout
     answers = [line.split() for line in told.splitlines() if line]  # an empty one stands for an image that is not there
     return {name: id_ for id_, *names in answers for name in names if name in tags}

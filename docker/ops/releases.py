@@ -73,9 +73,7 @@ def absent(one: Release) -> list[str]:
 def variables(one: Release) -> dict[str, str]:
     """What compose.yaml asks for: each image by its tag where that still names it, else by its id."""
     known = release.ids(*(image.tag for image in one.images.values()))
-    names = {
-        name: image.tag if known.get(image.tag) == image.id else image.id for name, image in one.images.items()
-    }
+    names = {name: image.tag if known.get(image.tag) == image.id else image.id for name, image in one.images.items()}
     chosen = {f"MONSITE_{name.upper()}_IMAGE": image for name, image in names.items()}
     return {**chosen, "MONSITE_VERSION": one.version}
 

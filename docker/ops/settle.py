@@ -37,6 +37,8 @@ def settle(compose: Compose, ui: Ui) -> str | None:
     then still open, unless only somebody's choice can help.
     """
     settings = compose.settings
+    if candidate.left_behind(compose):
+        candidate.clear(compose)
     entry = journal.read(settings)
     if entry is None:
         return None
@@ -47,12 +49,25 @@ def settle(compose: Compose, ui: Ui) -> str | None:
     two = Two(_bound(compose, former), _bound(compose, wanted))
     with ui.step(f"Settle {entry.verb} {entry.id}, which was cut short while {entry.phase}") as step:
         step.well = False
-        if candidate.left_behind(compose):
-            candidate.clear(compose)
         done = _carry_out(two, entry, former, wanted)
         step.well = True
     ui.warn(f"{entry.verb} {entry.id} from {entry.from_} to {entry.to} was cut short; it is {done}")
     return done
+
+
+def settle_before(compose: Compose, ui: Ui) -> None:
+    """Settle what is open before another verb; what only somebody's choice can end is told, and is no obstacle."""
+    try:
+        settle(compose, ui)
+    except Stuck as stuck:
+        ui.warn(f"{stuck.message}; {stuck.hint}")
+    except StackError as error:
+        where = journal.path(compose.settings)
+        raise StackError(
+            f"what was cut short could not be settled: {error.message}",
+            f"{error.hint}; should nothing help, move {where} away and run ./stack up",
+            error.code,
+        ) from error
 
 
 def _carry_out(two: Two, entry: Entry, former: Release, wanted: Release) -> str:

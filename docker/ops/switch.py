@@ -13,11 +13,11 @@ from ops import container, journal, keeper, traffic
 from ops.compose import Compose, run
 from ops.errors import DeployError, Ending, Exit, StackError
 from ops.journal import Entry, Phase
-from ops.ui import Ui
 
 NOTICED_S = 0.6  # the gate asks every 200 ms: after three questions it sends nothing more
 DRAIN_S = 5.0  # then the visitors have waited long enough for somebody else's request
 DECIDED_S = 18.0  # from the first held request: the gate gives up after 30, and the way back takes its time
+LEAST_S = 6.0  # for the start itself, on a machine that was slow before it
 BACK_S = 25.0  # for the former app to be well again
 SICK_FOR_S = 1.5  # an answer of health is kept for a second: this is another look
 PAUSE_S = 0.05
@@ -101,7 +101,7 @@ def forward(two: Two, entry: Entry, times: Times) -> Entry:
             start(two.wanted)
         flag.shorten()
         with times.of("probe"):
-            _until_well(two, entry.to_image, begun + DECIDED_S)
+            _until_well(two, entry.to_image, max(begun + DECIDED_S, time.monotonic() + LEAST_S), restarts=0)
         entry = journal.write(settings, entry, Phase.COMMITTED)
         with times.of("open"):
             flag.lift()
@@ -138,7 +138,7 @@ def start(compose: Compose) -> None:
 
 def wait_well(two: Two, within_s: float) -> None:
     """Return when the site is well. Raises StackError."""
-    _until_well(two, None, time.monotonic() + within_s)
+    _until_well(two, None, time.monotonic() + within_s, restarts=container.inspect(two.app).restarts)
 
 
 def until_open(url: str, within_s: float) -> None:
@@ -185,14 +185,11 @@ def _drain(two: Two, flag: traffic.Flag) -> None:
 def _keeper(compose: Compose, *args: str) -> None:
     code, document = keeper.call(compose, list(args))
     if code != Exit.OK:
-        raise StackError(
-            f"the keeper could not `{' '.join(args)}`: {document.get('error')}", str(document.get("hint"))
-        )
+        raise StackError(f"the keeper could not `{' '.join(args)}`: {document.get('error')}", str(document.get("hint")))
 
 
-def _until_well(two: Two, image: str | None, ends: float) -> None:
-    """Wait for the health of the app; one that ended, loops or stays sick is not waited for."""
-    before = container.inspect(two.app).restarts
+def _until_well(two: Two, image: str | None, ends: float, *, restarts: int) -> None:
+    """Wait for the health of the app; one that ended, loops beyond `restarts` or stays sick is not waited for."""
     sick_since: float | None = None
     while True:
         status, told = ask(two.url, "/api/health")
@@ -200,7 +197,7 @@ def _until_well(two: Two, image: str | None, ends: float) -> None:
             break
         seen = container.inspect(two.app)
         answer = f"/api/health answers {status or 'nothing'} {told.get('error', '')}".strip()
-        if seen.status in ("exited", "dead", "missing") or seen.restarts - before >= LOOPS_AFTER:
+        if seen.status in ("exited", "dead", "missing") or seen.restarts - restarts >= LOOPS_AFTER:
             raise _unwell(two, f"it is {seen.told()}")
         if "error" in told and told["error"] != PASSES:
             sick_since = sick_since or time.monotonic()

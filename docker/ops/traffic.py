@@ -21,6 +21,7 @@ from ops.errors import StackError
 
 AHEAD_S = 5  # how long the flag outlives whoever renews it
 RENEWED_EVERY_S = 1.5
+_SLOWNESS = 2
 OVER_THE_START_S = 25  # nobody can renew it while no app runs, and the new one must still find it
 FLAG = "/srv/state/draining"
 OPENED = "/srv/state/opened"
@@ -107,6 +108,7 @@ class Flag:
         self._container = container
         self._deploy = deploy
         self._seconds = AHEAD_S
+        self._took = 0.0  # by the last time it was set
         self._one_at_a_time = threading.Lock()
         self._ended = threading.Event()
 
@@ -143,7 +145,10 @@ class Flag:
             run(["docker", "exec", self._container, *_DRAIN, "off"])
 
     def _set(self, *, check: bool) -> None:
-        run(["docker", "exec", self._container, *_DRAIN, "on", self._deploy, str(self._seconds)], check=check)
+        begun = time.monotonic()
+        seconds = self._seconds + _SLOWNESS * self._took  # a machine that is slow now will be slow the next time
+        run(["docker", "exec", self._container, *_DRAIN, "on", self._deploy, f"{seconds:.1f}"], check=check)
+        self._took = time.monotonic() - begun
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEWED_EVERY_S):

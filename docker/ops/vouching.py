@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 from ops import releases, report
 from ops.compose import run
-from ops.errors import DeployError, Ending
+from ops.errors import DeployError, Ending, StackError
 from ops.release import Release
 from ops.settings import CHECKOUT, Settings
 
@@ -31,9 +30,7 @@ class Vouched:
     without: str | None  # the reason why there is none
 
 
-def objections(
-    results: Mapping[str, Any], images: Mapping[str, str], *, same_commit: bool, now: datetime
-) -> list[str]:
+def objections(results: Mapping[str, Any], images: Mapping[str, str], *, same_commit: bool, now: datetime) -> list[str]:
     """Say what keeps a run from vouching for these images; pure."""
     told = results["run"]
     ended = datetime.fromisoformat(told["ended"])
@@ -73,7 +70,8 @@ def expect(settings: Settings, release: Release, named: Path | None, without: st
         raise DeployError(f"{folder} holds no results that can be read: {damage}", _HINT, Ending.PREFLIGHT) from damage
     found += _changed(folder, settings.values["MONSITE_SIGNERS"])
     if found:
-        raise DeployError(f"{folder} does not vouch for release {release.id}: {'; '.join(found)}", _HINT, Ending.PREFLIGHT)
+        why = "; ".join(found)
+        raise DeployError(f"{folder} does not vouch for release {release.id}: {why}", _HINT, Ending.PREFLIGHT)
     manifest = (folder / "MANIFEST").read_bytes()
     return Vouched(str(folder), hashlib.sha256(manifest).hexdigest(), None)
 
@@ -103,7 +101,7 @@ def _changed(folder: Path, signers: str) -> list[str]:
         return [f"it could not be verified: {done.stderr.strip()[-300:]}"]
     if told.get("whole"):
         return []
-    return [*told.get("faults", []), *([told["doubt"]] if told.get("doubt") else [told["error"]] if "error" in told else [])]
+    return [*told.get("faults", ()), *(str(told[key]) for key in ("doubt", "error") if told.get(key))]
 
 
 def _same_code(ours: str, theirs: str | None) -> bool:
@@ -115,6 +113,6 @@ def _same_code(ours: str, theirs: str | None) -> bool:
         return True
     git = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT)]
     try:
-        return subprocess.run([*git, "diff", "--quiet", commit, theirs, "--", "docker"], capture_output=True).returncode == 0
-    except OSError:
-        return False
+        return run([*git, "diff", "--quiet", commit, theirs, "--", "docker"], check=False).code == 0
+    except StackError:
+        return False  # no git here

@@ -33,7 +33,7 @@ def put_back(args: argparse.Namespace, work: Work) -> int:
         with work.repository.locked(args.verb):
             leftovers.sweep(work.settings)
             described = deploying.put_back(work, deploying.snapshot(work, args.name))
-    answer = {
+    answer: dict[str, Any] = {
         "outcome": "restored",
         "source": args.name or "the kept copy",
         "user_version": described.user_version,
