@@ -381,7 +381,7 @@ def _gate_differs(story: _Story) -> bool:
 
 
 def _about_the_gate(story: _Story) -> list[str]:
-    if not _gate_differs(story):
+    if story.wish.verb != "deploy" or not _gate_differs(story):
         return []
     if story.wish.with_gate:
         return ["The gate differs too and would be exchanged last: for about two seconds nobody is answered."]

@@ -77,7 +77,7 @@ def append(settings: Settings, told: Line) -> Line:
     file = path(settings)
     known = read(settings)
     for line in known.lines:
-        if told["id"] and line.get("id") == told["id"]:
+        if told.get("id") and line.get("id") == told["id"]:
             return line
     _set_fragment_aside(file)
     last = known.lines[-1] if known.lines else None

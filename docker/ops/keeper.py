@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -42,6 +42,46 @@ def call(
     if code and document.get("outcome") in (None, "failure"):
         sys.stderr.write(words)
     return code, document
+
+
+@contextmanager
+def ready(compose: Compose, verb: str) -> Iterator[Callable[[], tuple[int, dict[str, Any]]]]:
+    """Start a command of the keeper that waits for the word, because starting takes longer than what it does.
+
+    Yields what gives it the word and returns its code and document. Without the word, a launcher that was killed
+    included, it ends and has done nothing.
+    """
+    argv = [*_door(compose), "python3", "-m", "backup", verb, "--wait", "--json"]
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=answer,
+            stderr=told,
+            env=compose.environment,
+            start_new_session=True,
+            pass_fds=roots.held(),
+        )
+
+        def go() -> tuple[int, dict[str, Any]]:
+            process.communicate(b"go\n")
+            answer.seek(0)
+            told.seek(0)
+            try:
+                return process.returncode, json.loads(answer.read())
+            except ValueError:
+                words = told.read().decode(errors="replace").strip()[-300:]
+                raise StackError(
+                    f"the keeper ended `{verb}` with exit code {process.returncode} and said {words or 'nothing'}",
+                    "./stack logs backup shows more",
+                ) from None
+
+        try:
+            yield go
+        finally:
+            if process.poll() is None and process.stdin is not None:
+                process.stdin.close()
+                process.wait()
 
 
 def run(

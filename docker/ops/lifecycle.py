@@ -4,12 +4,14 @@ import errno
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 from rich.markup import escape
 from rich.table import Table
 
-from ops import claims, health, history, keeper, published, release, releases, roots, running, settle, site
+from ops import claims, health, history, journal, keeper, published, release, releases, roots, running, settle, site
 from ops.actor import actor
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
@@ -40,30 +42,39 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
             _remount(compose)
         running.record(settings, built)
         site.forget_stop(settings)
-        with ui.step("Wait until the site and its backups are well"):
+        with _noted(settings, former, built), ui.step("Wait until the site and its backups are well"):
             health.wait_until_site_well(compose)
             _make_good(compose, ui)
             health.wait_until_well(compose)
-        if former is not None and former.id != built.id:
-            history.happened(settings, _changed(former, built))
     took = time.monotonic() - begun
     ui.say(f"The site answers on [bold]{settings.url}[/] after {took:.1f} s.")
     ui.say(f"Writing needs the token in {escape(str(settings.root / 'secrets' / 'write_token'))}")
     ui.emit({"url": settings.url, "project": settings.project, "release": built.id, "seconds": round(took, 2)})
 
 
-def _changed(former: release.Release, built: release.Release) -> history.Line:
-    """Tell that `up` brought another release; it was not tried first, and nobody held the visitors."""
-    return {
+@contextmanager
+def _noted(settings: Settings, former: release.Release | None, built: release.Release) -> Iterator[None]:
+    """Write into the history that `up` brought another release: nobody tried it first, and nobody held the visitors."""
+    line = {
         "verb": "up",
         "actor": actor(),
-        "from": former.id,
+        "began": journal.now(),
+        "from": former.id if former else None,
         "to": built.id,
-        "from_images": releases.image_ids(former),
+        "from_images": releases.image_ids(former) if former else None,
         "to_images": releases.image_ids(built),
         "commit": built.source.commit,
-        "outcome": "live",
     }
+    changed = former is not None and former.id != built.id
+    try:
+        yield
+    except StackError as error:
+        if changed:
+            told = error.message.splitlines()[0]
+            history.happened(settings, {**line, "outcome": "failed", "code": error.code, "detail": told})
+        raise
+    if changed:
+        history.happened(settings, {**line, "outcome": "live"})
 
 
 def down(compose: Compose, ui: Ui) -> None:

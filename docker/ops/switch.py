@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from ops.compose import Compose, run
 from ops.errors import DeployError, Ending, Exit, StackError
 from ops.journal import Entry, Phase
 
-NOTICED_S = 0.6  # the gate asks every 200 ms: after three questions it sends nothing more
+NOTICED_S = 0.45  # the gate asks every 200 ms, and the look that follows takes its time: three questions by then
 DRAIN_S = 5.0  # then the visitors have waited long enough for somebody else's request
 DECIDED_S = 18.0  # from the first held request: the gate gives up after 30, and the way back takes its time
 LEAST_S = 6.0  # for the start itself, on a machine that was slow before it
@@ -77,13 +78,11 @@ def forward(two: Two, entry: Entry, times: Times) -> Entry:
     entry = journal.write(settings, entry, Phase.DRAINING)
     begun = time.monotonic()
     flag = traffic.Flag(two.app, entry.id)
-    with flag.renewed():
+    with flag.renewed(), keeper.ready(two.former, "keep") as keep:
         if container.inspect(two.app).runs:
             with times.of("drain"):
                 _drain(two, flag)
-            # Nobody can renew the flag while no app runs, and the new one must find it to start closed.
             with times.of("stop"):
-                flag.reach(traffic.OVER_THE_START_S)
                 run(["docker", "stop", two.app])
         else:
             with times.of("stop"):
@@ -91,7 +90,7 @@ def forward(two: Two, entry: Entry, times: Times) -> Entry:
                 traffic.lay_flag(two.app, entry.id, traffic.OVER_THE_START_S)
         entry = journal.write(settings, entry, Phase.STOPPED)
         with times.of("keep"):
-            _keeper(two.former, "keep")
+            _expect_done("keep", keep())
         entry = journal.write(settings, entry, Phase.KEPT)
         entry = journal.write(settings, entry, Phase.STARTED)
         if entry.data_from:
@@ -168,24 +167,39 @@ def ask(url: str, path: str) -> tuple[int, dict[str, Any]]:
 
 
 def _drain(two: Two, flag: traffic.Flag) -> None:
+    """Return when nothing is under way, with the flag set for long enough that the next app finds it.
+
+    Nobody can renew it while no app runs. It is set so beside the last look, not after it: visitors wait.
+    """
     begun = time.monotonic()
     flag.reach(traffic.AHEAD_S)
     time.sleep(NOTICED_S)
-    while not (seen := traffic.look(two.app)).quiet:
-        if time.monotonic() - begun > DRAIN_S:
-            flag.lift()
-            journal.close(two.wanted.settings)
-            raise Unquiet(
-                f"the app did not get quiet within {DRAIN_S:.0f} s: {seen.told()}",
-                "wait until that upload or download has ended, or allow more time with --wait SECONDS",
-            )
-        time.sleep(PAUSE_S)
+    with ThreadPoolExecutor(1) as beside:
+        while True:
+            ahead = beside.submit(flag.reach, traffic.OVER_THE_START_S)
+            seen = traffic.look(two.app)
+            ahead.result()
+            if seen.quiet:
+                return
+            flag.reach(traffic.AHEAD_S)
+            if time.monotonic() - begun > DRAIN_S:
+                break
+    flag.lift()
+    journal.close(two.wanted.settings)
+    raise Unquiet(
+        f"the app did not get quiet within {DRAIN_S:.0f} s: {seen.told()}",
+        "wait until that upload or download has ended, or allow more time with --wait SECONDS",
+    )
 
 
 def _keeper(compose: Compose, *args: str) -> None:
-    code, document = keeper.call(compose, list(args))
+    _expect_done(" ".join(args), keeper.call(compose, list(args)))
+
+
+def _expect_done(what: str, answer: tuple[int, dict[str, Any]]) -> None:
+    code, document = answer
     if code != Exit.OK:
-        raise StackError(f"the keeper could not `{' '.join(args)}`: {document.get('error')}", str(document.get("hint")))
+        raise StackError(f"the keeper could not `{what}`: {document.get('error')}", str(document.get("hint")))
 
 
 def _until_well(two: Two, image: str | None, ends: float, *, restarts: int) -> None:

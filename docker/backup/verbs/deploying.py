@@ -1,6 +1,7 @@
 """keep, put-back, lay-out: what `./stack deploy` asks for."""
 
 import argparse
+import sys
 from typing import Any
 
 from .. import answers, deploying, errors, leftovers
@@ -9,6 +10,8 @@ from ..work import Work
 
 def keep(args: argparse.Namespace, work: Work) -> int:
     """Keep the quiet database, or only say whether that could be done."""
+    if args.wait and not sys.stdin.readline():
+        raise errors.Usage("nobody gave the word", "nothing was kept; `./stack deploy` gives it when the site is quiet")
     if args.dry_run:
         seen = deploying.look(work)
         answer: dict[str, Any] = {
