@@ -1,6 +1,8 @@
 """The recorded releases: found by id, read, put into Compose's words, and the oldest let go."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from ops.release import Image, Release, Source
 from ops.settings import Settings
 
 KEPT = 5
+_INPUTS = re.compile(r":[0-9a-f]{12}$")
+_CACHED = timedelta(days=1)
 
 
 def folder(settings: Settings) -> Path:
@@ -84,9 +88,9 @@ def image_ids(one: Release) -> dict[str, str]:
 
 
 def retire(settings: Settings, spared: set[str]) -> list[str]:
-    """Drop the records beyond the newest, and those of their images that nobody else names; return what went.
+    """Drop the records beyond the newest, and the names of their images that no other record has; return what went.
 
-    An image that a container uses stays, because the engine refuses; so does its record.
+    An image goes with its last name, unless a container uses it: then the engine refuses, and its record stays too.
     """
     known = recorded(settings)
     kept = [one for at, one in enumerate(known) if at < KEPT or one.id in spared]
@@ -95,10 +99,24 @@ def retire(settings: Settings, spared: set[str]) -> list[str]:
     for one in known:
         if one in kept:
             continue
-        ours = [image.id for image in one.images.values() if image.id not in named]
-        there = [id_ for id_ in release.ids(*ours) if id_ in ours] if ours else []
-        if there and run(["docker", "image", "rm", *there], check=False).code:
-            continue
-        (folder(settings) / f"{one.id}.json").unlink(missing_ok=True)
-        gone.append(one.id)
+        ours = [image for image in one.images.values() if image.id not in named]
+        done = [_forget(image) for image in ours]  # each, whatever came of the others
+        if all(done):
+            (folder(settings) / f"{one.id}.json").unlink(missing_ok=True)
+            gone.append(one.id)
     return gone
+
+
+def _forget(image: Image) -> bool:
+    """Take the names of an image away; True when nothing of ours holds it any longer."""
+    done = run(["docker", "image", "inspect", "--format", "{{json .}}", image.id], check=False)
+    if done.code:
+        return True
+    told = json.loads(done.stdout)
+    age = datetime.now(UTC) - datetime.fromisoformat(told["Created"][:19] + "+00:00")
+    # By the name of its inputs another build of today would find it, that of another checkout too.
+    built = [tag for tag in told["RepoTags"] if _INPUTS.search(tag)] if age > _CACHED else []
+    if any(tag.endswith(":latest") for tag in told["RepoTags"]):
+        built = []
+    names = [tag for tag in told["RepoTags"] if tag == image.tag or tag in built]
+    return not names or run(["docker", "image", "rm", *names], check=False).code == 0
