@@ -37,7 +37,7 @@ def rollback(stack: Stack, *argv: str, expect: int | None = 0) -> Completed:
 
 
 def test_code_goes_back_and_data_stay(module_stack: Stack, make: Make, first: MadeRelease) -> None:
-    """Where the schema is the same the former code comes back, and every walk written since is there; a plan is none."""
+    """Where the schema is the same the former code comes back, and every walk written since is there."""
     wanted = make(module_stack, same_schema(1))
     deploy(module_stack, wanted, watch_s=0)
     written = module_stack.write_walks(2)
