@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
-from . import auth, pages, settings
+from . import auth, exposition, pages, settings, standing
 from .database import Database
 from .doors import Doors
 from .errors import Code, Problem
@@ -21,6 +21,7 @@ from .failures import NOT_FOUND, Handlers, said
 from .front import Front
 from .health import Answer, Health
 from .logs import Log
+from .metrics import Metrics
 from .models import MAX_ID, Attachment, Failure, Filters, Walk, WalkFields, WalkPage
 from .sniff import Kind
 from .store import Store
@@ -41,6 +42,7 @@ uploads = Uploads(configuration, log)
 doors = Doors(configuration, log)
 traffic = Traffic()
 health = Health(configuration, database, store, doors, log)
+metrics = Metrics(configuration, health, store, traffic, doors)
 
 
 @asynccontextmanager
@@ -70,7 +72,7 @@ async def sweep() -> None:
 
 async def require_token(request: Request) -> None:
     """Let only writers pass; runs before a byte of the body is read."""
-    auth.require_token(request, configuration)
+    auth.require_token(request, configuration, auth.WRITING)
 
 
 async def walk_fields(request: Request) -> WalkFields:
@@ -150,6 +152,14 @@ async def in_flight(request: Request) -> Response:
     if "x-forwarded-for" in request.headers:
         raise Problem(Code.NOT_FOUND, NOT_FOUND)
     return pages.as_json(traffic.seen(), 200, {"cache-control": "no-store"})
+
+
+@api.get("/metrics", include_in_schema=False)
+async def figures(request: Request) -> Response:
+    """Tell the site in figures, to whoever holds the metrics token."""
+    auth.require_token(request, configuration, auth.METRICS)
+    text = exposition.render(await metrics.families())
+    return Response(text, 200, {"cache-control": "no-store"}, exposition.CONTENT_TYPE)
 
 
 # --- walks, for programs -------------------------------------------------------------------------
@@ -244,6 +254,13 @@ async def walk_page(walk_id: Id) -> Response:
 async def api_page() -> Response:
     """Show how programs read and write."""
     return pages.page("api.html", limits=configuration)
+
+
+@site.get("/status")
+async def status_page() -> Response:
+    """Show how the site and its backups are doing."""
+    seen = await standing.look(configuration, health)
+    return pages.page("status.html", headers={"cache-control": "no-store"}, standing=seen, axis=standing.AXIS)
 
 
 @site.get("/static/{name}")

@@ -1,6 +1,6 @@
 """Whether the site takes traffic: not while a deploy's flag stands, and a new life not before it has said so.
 
-A site that finds the flag as it starts is *closed*: it serves nobody, so that the deployer may still put the
+A site that finds the flag as it starts is *closed*: it gives and takes no walk, so that the deployer may still put the
 former data back. It opens when the flag is lowered or has run out, and leaves its mark first: what was served
 afterwards can be told from what was not by a file, and never by a clock.
 """

@@ -82,7 +82,7 @@ PUBLIC_MESSAGE: dict[Code, str] = {
     Code.UPLOADS_UNWRITABLE: "Files cannot be stored at the moment. Nothing was changed.",
     Code.CLOSED: "The site is being exchanged; try again in a few seconds. Nothing was changed.",
     Code.OVERLOADED: "Too many requests at once; try again in a few seconds.",
-    Code.TOKEN_MISSING: "Writing is switched off until the operator provides a write token.",
+    Code.TOKEN_MISSING: "This is switched off until the operator provides a token.",
 }
 
 

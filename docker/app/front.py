@@ -22,6 +22,7 @@ IN_FLIGHT = 1800  # answered at once beyond that; each takes a descriptor, and t
 PATH_LENGTH = 200
 HEALTH_PATHS = frozenset(("/api/live", "/api/ready", "/api/health"))
 QUESTIONS = HEALTH_PATHS | {"/api/traffic"}  # answered by a closed site too, and no traffic themselves
+STEADY = ("/status", "/api/metrics", "/static/")  # answered by a closed site too: nothing of a walk is in them
 CLIENT_LEFT = 499
 HEAR_OUT_BYTES = 64 * 1024 * 1024  # what the gate lets through
 HEAR_OUT_S = 10
@@ -63,10 +64,10 @@ class Front:
         try:
             await passage.run(self._served)
         finally:
-            self._traffic.leave(passage)
+            self._traffic.leave(passage, scope["method"], passage.status)
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._doors.closed and self._doors.draining():
+        if self._doors.closed and not scope["path"].startswith(STEADY) and self._doors.draining():
             await failures.answer(scope, Code.CLOSED, headers=doors.RETRY_AFTER)(scope, receive, send)
             return
         await self._guarded(scope, receive, send)
@@ -94,6 +95,11 @@ class Passage:
         self._id = secrets.token_hex(8)  # always ours: an id from outside could claim another's log lines
         self._status = 0
         self._bytes = 0
+
+    @property
+    def status(self) -> int:
+        """What was answered; 0 where nothing was."""
+        return self._status
 
     async def run(self, app: ASGIApp) -> None:
         """Pass the request in, whatever comes of it out, and leave one line."""

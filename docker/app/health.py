@@ -5,14 +5,13 @@ backup is shown there and never counts: killing or shunning the site makes no ba
 """
 
 import asyncio
-import json
 import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from . import schema
+from . import news, schema
 from .database import Database
 from .doors import Doors
 from .errors import Code, Problem
@@ -23,7 +22,6 @@ from .store import Store
 CACHED_S = 1.0  # strangers may ask as often as they like; the database is asked once a second
 WRITE_WITHIN_S = 1.2  # below the 1.5 s the probe waits
 READ_WITHIN_S = 1.0
-STATUS_FILE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,11 @@ class Health:
         self._last: Answer | None = None
         self._asked_at = 0.0
         self._was = ""
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return round(time.monotonic() - self._started, 1)
 
     def live(self) -> Answer:
         """Answer whenever the process can; the database is none of this question's business."""
@@ -77,7 +80,7 @@ class Health:
     async def _examine(self) -> Answer:
         now: dict[str, Any] = {
             "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "uptime": round(time.monotonic() - self._started, 1),
+            "uptime": self.uptime,
         }
         try:
             self._look_at_the_disk()
@@ -133,12 +136,8 @@ class Health:
     def _backup(self) -> dict[str, Any] | None:
         """Tell how old the newest snapshot is, as the backup service published it; None where it did not."""
         try:
-            with (self._settings.status / "backup.json").open("rb") as file:
-                status = json.loads(file.read(STATUS_FILE_BYTES))
-            newest = status["newest"]
-            if newest is None:
-                return {"healthy": status["healthy"], "newest": None, "age_s": None}
-            age = datetime.now(UTC) - datetime.fromisoformat(newest["created"])
-            return {"healthy": status["healthy"], "newest": newest["name"], "age_s": round(age.total_seconds())}
-        except (OSError, ValueError, KeyError, TypeError):
+            known = news.read(self._settings.status)
+        except news.Unreadable:
             return None
+        name, created = known.newest or (None, None)
+        return {"healthy": known.healthy, "newest": name, "age_s": round(news.age(created)) if created else None}

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from . import news
 from .models import Attachment, Failure, Filters, Walk, WalkPage
 
 HERE = Path(__file__).parent
@@ -66,10 +67,21 @@ def day(value: date) -> str:
 
 
 def size(count: int) -> str:
-    """Write a file size: 830 kB, 2.4 MB."""
+    """Write a size: 830 kB, 2.4 MB, 81.8 GB."""
     if count < 1_000_000:
         return f"{max(1, round(count / 1000))}\u202fkB"
-    return f"{count / 1_000_000:.1f}\u202fMB"
+    if count < 1_000_000_000:
+        return f"{count / 1_000_000:.1f}\u202fMB"
+    return f"{count / 1_000_000_000:.1f}\u202fGB"
+
+
+def age(of: datetime) -> str:
+    """Write how long ago something was: 40 s, 12 min, 5 h, 3 d; from two of a unit on."""
+    seconds = news.age(of)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)}\u202f{unit}"
+    return f"{int(seconds)}\u202fs"
 
 
 def paragraphs(text: str) -> list[list[str]]:
@@ -103,7 +115,7 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-ENVIRONMENT.filters.update(kilometres=kilometres, duration=duration, day=day, size=size, paragraphs=paragraphs)
+ENVIRONMENT.filters.update(age=age, kilometres=kilometres, duration=duration, day=day, size=size, paragraphs=paragraphs)
 ENVIRONMENT.globals.update(link=link, versioned=versioned)
 
 

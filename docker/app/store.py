@@ -1,13 +1,16 @@
 """The only writer of the database: every query of the site stands here, and none anywhere else."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
+from typing import TypeVar
 
 from .database import Database
 from .errors import Code, Problem
 from .models import Attachment, Difficulty, Filters, Walk, WalkFields, WalkPage, folded
 from .sniff import CONTENT_TYPES, Kind, Sniffed
+
+T = TypeVar("T")
 
 COLUMNS = (
     "id, title, summary, description, region, difficulty, distance_km, duration_min, ascent_m, "
@@ -29,6 +32,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.written = 0  # changes that were acknowledged since the start; heartbeats are none
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -87,7 +91,7 @@ class Store:
             ).fetchone()
             return _from_row(row, ())
 
-        return await self._database.write(change)
+        return await self._acknowledged(change)
 
     async def update(self, walk_id: int, fields: WalkFields) -> Walk:
         """Replace what a walk says; raises Problem not_found."""
@@ -103,7 +107,7 @@ class Store:
                 raise _no_walk()
             return _from_row(row, _attachments(connection, [walk_id]).get(walk_id, ()))
 
-        return await self._database.write(change)
+        return await self._acknowledged(change)
 
     async def delete(self, walk_id: int) -> tuple[str, ...]:
         """Remove a walk; returns the upload paths its attachments named."""
@@ -114,7 +118,7 @@ class Store:
                 raise _no_walk()
             return paths
 
-        return await self._database.write(change)
+        return await self._acknowledged(change)
 
     async def attach(self, walk_id: int, found: Sniffed, sha256: str, size: int, name: str) -> Attachment:
         """Note a stored file as part of a walk; raises Problem not_found."""
@@ -130,7 +134,7 @@ class Store:
             ).fetchone()
             return _attachment(row)
 
-        return await self._database.write(change)
+        return await self._acknowledged(change)
 
     async def detach(self, walk_id: int, attachment_id: int) -> tuple[str, ...]:
         """Remove an attachment from a walk; returns the upload path it named."""
@@ -143,7 +147,7 @@ class Store:
                 raise Problem(Code.NOT_FOUND, "This walk has no such attachment.")
             return _paths(rows)
 
-        return await self._database.write(change)
+        return await self._acknowledged(change)
 
     async def beat(self) -> None:
         """Write the heartbeat: the one way to know that writing works."""
@@ -156,6 +160,11 @@ class Store:
                 ).rowcount
             )
         )
+
+    async def _acknowledged(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        done = await self._database.write(change)
+        self.written += 1
+        return done
 
 
 def _now() -> str:

@@ -21,7 +21,8 @@ STATUS_FILE = "backup.json"
 _PUBLISHED_WITHIN = timedelta(seconds=60)  # after a snapshot: rotation comes between, and the schedule looks each 30 s
 _KINDS: dict[str, type] = {
     **dict.fromkeys(
-        ("last_run", "drill", "newest", "tiers", "checked", "lost_history", "last_restore", "uploads"), dict
+        ("last_run", "drill", "newest", "newest_of", "tiers", "checked", "lost_history", "last_restore", "uploads"),
+        dict,
     ),
     **dict.fromkeys(("incidents", "drills"), list),
 }

@@ -217,6 +217,14 @@ class Repository:
         found = max(self._counted(now), key=lambda pair: pair[0], default=None)
         return None if found is None else found[1]
 
+    def newest_of(self, now: datetime) -> dict[str, Manifest]:
+        """Return the newest snapshot that counts of each tier that has one."""
+        found: dict[str, Manifest] = {}
+        for _, stored in sorted(self._counted(now), key=lambda pair: pair[0]):
+            if stored.manifest is not None:
+                found |= dict.fromkeys(stored.tiers, stored.manifest)
+        return found
+
     def oldest(self, now: datetime) -> datetime | None:
         """Return when the oldest snapshot that counts was made."""
         return min((created for created, _ in self._counted(now)), default=None)

@@ -136,11 +136,15 @@ def _stored(before: Mapping[str, Any], repository: Repository, news: News, now: 
     try:
         return {
             "newest": _newest(repository, now),
+            "newest_of": {
+                tier: {"name": made.name, "created": made.created.isoformat()}
+                for tier, made in repository.newest_of(now).items()
+            },
             "tiers": {tier: len(list((repository.root / tier).glob("*.json"))) for tier in TIERS},
             "checked": _checked(before, repository, news, now),
         }
     except errors.Unwritable:
-        return {key: before.get(key) for key in ("newest", "tiers", "checked")}
+        return {key: before.get(key) for key in ("newest", "newest_of", "tiers", "checked")}
 
 
 def _checked(before: Mapping[str, Any], repository: Repository, news: News, now: datetime) -> dict[str, str]:

@@ -16,6 +16,7 @@ from ops.errors import Exit, StackError
 from ops.settings import Settings
 
 FOLDERS = ("data", "uploads", "logs", "backups", "status", "state", "state/app", "scratch", "secrets")
+SECRETS = ("write_token", "metrics_token")
 FREE_FLOOR = 256 * 2**20  # bytes; below it a first start could not finish
 LAST_STEP_S = 60.0  # a stop that takes its whole grace, then a start
 
@@ -23,7 +24,7 @@ _held: set[int] = set()
 
 
 def prepare(settings: Settings) -> None:
-    """Make the folders and the write token, only what is missing.
+    """Make the folders and the tokens, only what is missing.
 
     Raises StackError when the root cannot be written or its file system is nearly full.
     """
@@ -31,7 +32,8 @@ def prepare(settings: Settings) -> None:
     try:
         for name in FOLDERS:
             (root / name).mkdir(parents=True, exist_ok=True)
-        _make_secret(root / "secrets" / "write_token")
+        for name in SECRETS:
+            _make_secret(root / "secrets" / name)
     except OSError as error:
         raise StackError(
             f"{error.filename or root} cannot be prepared: {error.strerror}",

@@ -49,17 +49,23 @@ def test_running_stack_keeps_to_its_root_and_its_root_to_it(module_stack: Stack,
 
 
 def test_replaced_folder_and_lost_token_are_mounted_anew(module_stack: Stack) -> None:
-    """After the backups were emptied by hand and the token removed, `up` uses the new folder and the new token."""
+    """After the backups were emptied by hand and the tokens removed, `up` uses the new folder and new tokens."""
     former = module_stack.token()
-    module_stack.as_root("sh", "-c", "rm -rf /srv/backups /srv/secrets/write_token && mkdir /srv/backups")
+    former_of_metrics = module_stack.token("metrics_token")
+    module_stack.as_root("sh", "-c", "rm -rf /srv/backups /srv/secrets/*_token && mkdir /srv/backups")
 
     module_stack.up()
 
     assert module_stack.token() != former
+    assert module_stack.token("metrics_token") != former_of_metrics
     assert module_stack.write_walk() in module_stack.read_walks()
     assert module_stack.take_snapshot() in module_stack.run("backup", "list", "--json").stdout
     old = {"Authorization": f"Bearer {former}"}
     assert module_stack.client.post("/api/walks", json={}, headers=old).status_code == requests.codes.unauthorized
+    old = {"Authorization": f"Bearer {former_of_metrics}"}
+    assert module_stack.client.get("/api/metrics", headers=old).status_code == requests.codes.unauthorized
+    new = {"Authorization": f"Bearer {module_stack.token('metrics_token')}"}
+    assert module_stack.client.get("/api/metrics", headers=new).status_code == requests.codes.ok
 
 
 def test_start_mends_owners_and_the_failed_backup(module_stack: Stack) -> None:

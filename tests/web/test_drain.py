@@ -26,7 +26,8 @@ MARK = "/srv/state/app/opened"
 FLAG = "/srv/state/app/draining"
 ORPHAN = f"/srv/uploads/images/{'0' * 64}.png"
 QUESTIONS = {"/api/live": OK, "/api/health": OK, "/api/ready": UNAVAILABLE}
-CLOSED_TO = ("/", "/api", "/api/walks", "/static/site.css", "/walks/1")
+CLOSED_TO = ("/", "/api", "/api/walks", "/walks/1")
+STEADY = ("/status", "/static/site.css")
 LARGE = b"%PDF-1.7\n" + b"0" * (CONTRACT.site.whole("upload_max_mb") * 1_000_000) + b"\n%%EOF\n"
 GO = "/tmp/go"  # noqa: S108 - in the container
 # Inside, because the many buffers on the way through the gate can swallow the largest upload whole.
@@ -145,13 +146,15 @@ def test_damaged_flag_is_told_once(site: Stack) -> None:
 
 
 def test_site_that_starts_under_the_flag_serves_nobody_and_is_healthy(closed: Stack) -> None:
-    """A site that starts under the flag answers the questions about itself, refuses the rest, and leaves no mark."""
+    """A site that starts under the flag answers what is asked about itself, gives and takes no walk, leaves no mark."""
     questions = {path: closed.ask_app(path)[0] for path in QUESTIONS}
     refused = {path: closed.ask_app(path)[0] for path in CLOSED_TO}
+    steady = {path: closed.ask_app(path)[0] for path in STEADY}
     written, why = closed.ask_app("/api/walks", json.dumps(new_walk()))
     seen = drain(closed, "look")
 
     assert (questions, refused) == (QUESTIONS, dict.fromkeys(CLOSED_TO, UNAVAILABLE))
+    assert steady == dict.fromkeys(STEADY, OK)
     assert (written, json.loads(why)["error"]) == (UNAVAILABLE, "closed")
     assert (seen["draining"], seen["opened"]) == (True, None)
     assert closed.exec("app", "python3", "-m", "app.probe").code == 0
@@ -199,6 +202,21 @@ def test_closed_site_clears_no_upload(closed: Stack, contract: Contract) -> None
         lambda: "no more" in closed.as_root("sh", "-c", f"ls {ORPHAN} 2>/dev/null || echo no more").stdout,
         contract.site.number("traffic_seen_s"),
     )
+
+
+def test_what_is_steady_waits_for_an_app_that_answers(site: Stack, contract: Contract) -> None:
+    """While no app runs, who asks for the status page or the sheet waits at the gate, and has it from a closed one."""
+    app = engine().containers.get(site.service("app").container)
+    drain(site, "on", "d-steady", LONG)
+    app.stop()
+    with ThreadPoolExecutor(len(STEADY)) as pool:
+        visits = [pool.submit(site.visitor().get, path) for path in STEADY]
+        rest(contract.site.number("gate_notices_s"), "a visitor who waits is told nothing")
+        wait = [not visit.done() for visit in visits]
+        app.start()
+        served = [visit.result().status_code for visit in visits]
+
+    assert (wait, served) == ([True] * len(STEADY), [OK] * len(STEADY))
 
 
 def test_upload_in_flight_is_seen(site: Stack, contract: Contract) -> None:

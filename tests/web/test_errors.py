@@ -42,11 +42,13 @@ CALLS = [
     Call(200, "GET", "/api/live"),
     Call(200, "GET", "/api/health"),
     Call(200, "GET", "/static/site.css"),
+    Call(200, "GET", "/status"),
     Call(200, "HEAD", "/"),
     Call(201, "POST", "/api/walks", token=True),
     # refused, to people and to programs
     Call(400, "POST", "/api/walks", token=True, body=b"{"),
     Call(401, "POST", "/api/walks"),
+    Call(401, "GET", "/api/metrics"),
     Call(404, "GET", "/missing"),
     Call(404, "GET", "/api/missing"),
     Call(404, "GET", "/walks/0"),

@@ -130,7 +130,7 @@ def test_walk_that_cannot_be_is_not_found(stack: Stack, where: str, name: str) -
     assert stack.client.get(where + name).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/walks/0"])
+@pytest.mark.parametrize("path", ["/", "/api", "/status", "/walks/0"])
 def test_pages_load_nothing_from_elsewhere(stack: Stack, path: str) -> None:
     """A page names no address outside the site, and holds no script and no style of its own."""
     text = stack.client.get(path).text
