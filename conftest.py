@@ -18,6 +18,7 @@ pytest_plugins = (
     "fixtures.host",
     "fixtures.keeper",
     "fixtures.drills",
+    "fixtures.made_releases",
     "fixtures.options",
     "fixtures.wrong_ways",
     "fixtures.trial",
