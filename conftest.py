@@ -19,6 +19,7 @@ pytest_plugins = (
     "fixtures.keeper",
     "fixtures.drills",
     "fixtures.made_releases",
+    "fixtures.deploys",
     "fixtures.options",
     "fixtures.wrong_ways",
     "fixtures.trial",
