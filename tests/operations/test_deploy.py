@@ -112,7 +112,9 @@ def test_each_change_has_its_line(deployed: Deployed, contract: Contract) -> Non
     bad = deployed.make(stack, REJECTED["crashes"])
     deploy(stack, bad, watch_s=0, expect=contract.deploy.whole("rejected"))
     stack.restore("latest")
-    rejected, restored = lines(stack)[known:]
+    more = lines(stack)[known:]
+    assert [one["verb"] for one in more] == ["deploy", "restore"], "one line for each"
+    rejected, restored = more
     line = line_of(deployed)
 
     assert [name for name in RECORD if line[name] in (None, "")] == []
@@ -132,6 +134,7 @@ def test_changed_history_is_noticed(deployed: Deployed) -> None:
     path = stack.root / "state" / "history.jsonl"
     for _ in range(max(0, 3 - len(lines(stack)))):
         stack.restore("latest")
+    assert len(lines(stack)) >= 3, "each restore leaves a line, or none can be taken out of their middle"
     whole = path.read_text(encoding="utf-8")
     told = whole.splitlines(keepends=True)
     digests = [json.loads(one)["sha256"] for one in told]
