@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.contract import Contract
 from fixtures.deploys import WITHOUT_REPORT, deploy, faults_of, lines
-from fixtures.engine_facts import peek
+from fixtures.engine_facts import container_facts, peek
 from fixtures.evidence import Door
 from fixtures.kinds import REJECTED, good
 from fixtures.made_releases import MadeRelease, Make, maker, own
@@ -56,8 +56,15 @@ def deployed(
 
 def line_of(deployed: Deployed) -> dict[str, Any]:
     """The deploy's own line of the history."""
-    (line,) = [one for one in lines(deployed.stack) if one["to"] == deployed.wanted.id]
-    return line
+    found = [one for one in lines(deployed.stack) if one["to"] == deployed.wanted.id]
+    assert len(found) == 1, f"one deploy, and these lines: {found}"
+    return found[0]
+
+
+def lives(stack: Stack) -> dict[str, tuple[str, str, str]]:
+    """Each container's id, start and configuration."""
+    seen = [container_facts(name) for name in stack.containers()]
+    return {one.name: (one.id, one.started, one.labels["com.docker.compose.config-hash"]) for one in seen}
 
 
 @pytest.mark.promise("a deploy is noticed by nobody")
@@ -65,7 +72,7 @@ def test_no_visitor_notices_a_deploy(deployed: Deployed, evidence: Door) -> None
     """No request fails, slow uploads and downloads too; the rows are exactly those acknowledged; the release is new."""
     evidence.saw("visitors", json.dumps(deployed.visits.figures(), indent=1))
 
-    assert deployed.document["outcome"] == "live"
+    assert deployed.document.get("outcome") == "live", "the deploy itself failed"
     assert faults_of(deployed.stack, deployed.wanted, 2, deployed.visits) == []
     assert {"upload slow", "download slow"} <= {one.kind for one in deployed.visits.requests}
     assert deployed.visits.not_sent == 0
@@ -76,9 +83,10 @@ def test_verified_backup_precedes_a_deploy(deployed: Deployed, contract: Contrac
     """The deploy's line names a verified snapshot, made just before the first container changed."""
     name = line_of(deployed)["snapshot"]
     listed = deployed.stack.run("backup", "list", "--json").json()["snapshots"]
-    (snapshot,) = [one for one in listed if one["name"] == name] or [{"name": name, "created": "", "checks": None}]
+    known = {one["name"]: one for one in listed}
+    assert name in known, f"the deploy names the snapshot {name!r}; the backups are {', '.join(known)}"
+    snapshot = known[name]
     evidence.saw(f"snapshot {name}", json.dumps(snapshot, indent=1))
-    assert snapshot["created"], f"the deploy names the snapshot {name!r}, which the backups do not have"
     began = datetime.fromisoformat(line_of(deployed)["began"])
     changed = datetime.fromisoformat(peek(deployed.stack.service("app").container).started)
     made = datetime.fromisoformat(snapshot["created"])
@@ -93,12 +101,13 @@ def test_verified_backup_precedes_a_deploy(deployed: Deployed, contract: Contrac
 def test_deploy_of_what_is_live_changes_nothing(deployed: Deployed, contract: Contract) -> None:
     """A second deploy of the same release leaves every container as it is, and loses no request."""
     stack = deployed.stack
-    before, known = [peek(name) for name in stack.containers()], lines(stack)
+    before, known = lives(stack), lines(stack)
     with visitors(stack, per_second=contract.deploy.number("idle_per_s"), seed=1) as visits:
         done = stack.run("deploy", "--release", deployed.wanted.id, *WITHOUT_REPORT, "--json")
-    after = [peek(name) for name in stack.containers()]
+    after = lives(stack)
+    touched = [name for name in before | after if before.get(name) != after.get(name)]
 
-    assert [(one.id, one.started, one.labels) for one in after] == [(one.id, one.started, one.labels) for one in before]
+    assert touched == [], "a deploy of what is live touched these containers"
     assert done.json()["outcome"] == "live"
     assert lines(stack) == known
     assert visits.faults == {}

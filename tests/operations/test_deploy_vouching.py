@@ -98,7 +98,11 @@ REFUSED = [
     # nobody who is trusted says so
     pytest.param(lambda case: case.good.bundle(case.folder), "not signed", id="not signed"),
     pytest.param(without(SIGNATURE), f"{SIGNATURE} is missing", id="signature removed"),
-    pytest.param(lambda case: case.good.bundle(case.folder, case.strange), "signers does not vouch for", id="signed by a stranger"),
+    pytest.param(
+        lambda case: case.good.bundle(case.folder, case.strange),
+        "signers does not vouch for",
+        id="signed by a stranger",
+    ),
 ]
 
 
