@@ -14,14 +14,14 @@ from fixtures.stack import Stack
 
 
 @pytest.mark.promise("a bad release does not reach the site")
-def test_candidate_finds_out_a_bad_release(own_stack: Stack, trials: Trials, contract: Contract) -> None:
+def test_candidate_finds_out_a_bad_release(module_stack: Stack, trials: Trials, contract: Contract) -> None:
     """A release that destroys its data is rejected on a copy of them; no container of the site is touched."""
-    before = own_stack.identity()
+    before = module_stack.identity()
 
     ended = trials.refuse(REJECTED["destroys"], code=contract.deploy.whole("rejected"), outcome="rejected")
 
     assert ended.faults == ()
-    assert own_stack.identity() == before
+    assert module_stack.identity() == before
 
 
 @pytest.mark.control("DEP-03")
@@ -45,8 +45,8 @@ def test_release_that_gets_sick_is_taken_back(trials: Trials, contract: Contract
 
 
 @pytest.mark.promise("a deployer that is killed leaves the old release or the new one, whole")
-def test_killed_deployer_leaves_old_or_new(trials: Trials, contract: Contract) -> None:
+def test_killed_deployer_leaves_old_or_new(own_trials: Trials, contract: Contract) -> None:
     """Killed with -9 at random instants, a deploy leaves a site that serves by itself or after the next command."""
-    done = kill_often(trials, contract.deploy.whole("kills"))
+    done = kill_often(own_trials, contract.deploy.whole("kills"))
 
     assert done.faults == []

@@ -56,7 +56,7 @@ def deployed(
 
 def line_of(deployed: Deployed) -> dict[str, Any]:
     """The deploy's own line of the history."""
-    found = [one for one in lines(deployed.stack) if one["to"] == deployed.wanted.id]
+    found = [one for one in lines(deployed.stack) if one["id"] == deployed.document.get("id")]
     assert len(found) == 1, f"one deploy, and these lines: {found}"
     return found[0]
 

@@ -53,11 +53,11 @@ def test_every_bad_release_ends_with_the_former_one(
 
 @pytest.mark.promise("a deployer that is killed leaves the old release or the new one, whole")
 def test_killed_deployers_leave_old_or_new(
-    trials: Trials, contract: Contract, evidence: Door, pytestconfig: pytest.Config
+    own_trials: Trials, contract: Contract, evidence: Door, pytestconfig: pytest.Config
 ) -> None:
     """Killed with -9 at twenty random instants, a deploy leaves a site that serves, or does after the next command."""
-    done = kill_often(trials, contract.deploy.whole("kills_long"))
-    told = {"seed": trials.seed, **done.figures()}
+    done = kill_often(own_trials, contract.deploy.whole("kills_long"))
+    told = {"seed": own_trials.seed, **done.figures()}
     evidence.saw("killed deployers", publish(pytestconfig, "torture-killed-deploys", told))
 
     assert done.faults == []
