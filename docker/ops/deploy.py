@@ -135,15 +135,14 @@ def _choose(compose: Compose, wish: Wish, former: Release) -> tuple[Release, Vou
     )
     if not wish.with_data:
         return wanted, vouched, None
-    left = before[len(before) - wish.steps + 1]["to"] if wish.steps > 1 else former.id
-    snapshots = [line["snapshot"] for line in lines if line.get("to") == left and line.get("snapshot")]
-    if not snapshots:
+    after = lived[lived.index(target) + 1 :]  # what came upon it: the snapshot before the first has its last data
+    if not after or not after[0].get("snapshot"):
         raise DeployError(
-            f"the history names no snapshot from before {left}",
+            f"the history names no snapshot of {wanted.id} from before another release took its place",
             "./stack rollback leaves the data as it is; ./stack restore NAME brings a snapshot back",
             Ending.USAGE,
         )
-    return wanted, vouched, snapshots[-1]
+    return wanted, vouched, str(after[0]["snapshot"])
 
 
 def _bound(compose: Compose, one: Release) -> Compose:
