@@ -112,7 +112,7 @@ def test_release_that_nobody_vouches_for_is_refused(
 ) -> None:
     """Deploy refuses, names what is wrong with the report and the next step, and changes nothing."""
     before, known = module_stack.identity(), lines(module_stack)
-    argv = ("--release", release.id, "--report", str(report(case)))
+    argv = ("--release", release.id, "--report", str(report(case)), "--watch-seconds", "0")
     trusting = {"MONSITE_SIGNERS": str(case.signers)}
 
     done = module_stack.run("deploy", *argv, expect=contract.deploy.whole("preflight"), env=trusting)

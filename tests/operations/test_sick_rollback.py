@@ -36,7 +36,7 @@ def rollback(stack: Stack, *argv: str, expect: int | None = 0) -> Completed:
 
 
 def test_site_that_got_sick_goes_back(module_stack: Stack, make: Make, first: MadeRelease) -> None:
-    """A release whose app an operator finds ended is left by `rollback` all the same, as its plan says; it serves again."""
+    """A release whose app has ended is left by `rollback` all the same, as its plan says, and walks stay."""
     deploy(module_stack, make(module_stack, same_schema(1, "ends")), watch_s=0)
     written = module_stack.write_walks(2)
     engine().containers.get(module_stack.service("app").container).stop()
