@@ -203,7 +203,7 @@ def _is_held(url: str) -> bool:
     parts = urlsplit(url)
     line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=HELD_S)
     try:
-        line.request("HEAD", "/static/nothing")
+        line.request("HEAD", "/held")  # no page of the site, and none of those that a sick site still shows
         line.getresponse()
     except TimeoutError:
         return True
