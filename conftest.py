@@ -18,6 +18,8 @@ pytest_plugins = (
     "fixtures.host",
     "fixtures.keeper",
     "fixtures.drills",
+    "fixtures.made_releases",
+    "fixtures.deploys",
     "fixtures.options",
     "fixtures.wrong_ways",
     "fixtures.trial",

@@ -1,13 +1,13 @@
 """The deployer's hand inside the container: `python3 -S -m app.drain on DEPLOY SECONDS | off | look`.
 
-`on` and `off` set the flag; `look` says in one JSON line what a stop would cut off: requests being served, and bytes
-of answers that the kernel still holds for slow readers, which end with the container's network.
+`on` and `off` set the flag; `look` says in one JSON line what a stop would cut off: requests being served, what waits
+to be taken, and bytes of answers that the kernel still holds for slow readers, which end with the container's network.
 """
 
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,11 @@ def look() -> dict[str, Any]:
     if answer is None or answer[0] != 200:
         raise Unseen(f"/api/traffic answered {answer or f'nothing within {ANSWER_WITHIN_S} s'}")
     mark = flag.read_mark(STATE)
+    tables = _tables()
     return {
         **json.loads(answer[1]),
-        "unsent_bytes": sum(unsent(table) for table in _tables()),
+        "unsent_bytes": sum(unsent(table) for table in tables),
+        "unread": sum(unread(table) for table in tables),
         "draining": _stands(),
         "opened": None if mark is None else mark._asdict(),
     }
@@ -63,12 +65,21 @@ def look() -> dict[str, Any]:
 
 def unsent(table: str) -> int:
     """Sum, in one of the kernel's tables of connections, the bytes that peers of the site have not acknowledged."""
-    rows = [line.split() for line in table.splitlines()[1:]]
-    return sum(
-        int(queues.partition(":")[0], 16)
-        for _, local, _, state, queues, *_ in rows
-        if local.endswith(f":{PORT:04X}") and state != LISTENING
-    )
+    return sum(sent for sent, _ in _queues(table, listening=False))
+
+
+def unread(table: str) -> int:
+    """Sum what the site has yet to take: connections that wait to be accepted, and bytes that wait to be read."""
+    return sum(come for listening in (True, False) for _, come in _queues(table, listening=listening))
+
+
+def _queues(table: str, *, listening: bool) -> Iterator[tuple[int, int]]:
+    """Yield what waits to be sent and to be taken, of the sockets of the site's port."""
+    for row in table.splitlines()[1:]:
+        _, local, _, state, queues, *_ = row.split()
+        if local.endswith(f":{PORT:04X}") and (state == LISTENING) is listening:
+            sent, _, come = queues.partition(":")
+            yield int(sent, 16), int(come, 16)
 
 
 def _tables() -> list[str]:

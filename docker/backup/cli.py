@@ -94,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument(
         "--allow-missing", action="store_true", help="go on although uploads are lost; they are listed"
     )
+    keep = verb("keep", "Copy the quiet database to data/balades.db.backup, checked; the site must be stopped.")
+    keep.add_argument("--dry-run", action="store_true", help="only say whether a deploy could: owner, room, soundness")
+    keep.add_argument("--wait", action="store_true", help="begin when a line comes on stdin; without one do nothing")
+    back = verb("put-back", "Let the kept copy, or the snapshot NAME, be the live database; the site must be stopped.")
+    back.add_argument("name", nargs="?", metavar="NAME")
+    lay = verb("lay-out", "Lay the snapshot NAME out in scratch/candidate/; without NAME remove what lies there.")
+    lay.add_argument("name", nargs="?", metavar="NAME")
     return parser
 
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from .verbs import bring_back, now, proof, shelf
+from .verbs import bring_back, deploying, now, proof, shelf
 from .work import Work
 
 VERBS: dict[str, Callable[[argparse.Namespace, Work], int]] = {
@@ -14,4 +14,7 @@ VERBS: dict[str, Callable[[argparse.Namespace, Work], int]] = {
     "rotate": shelf.rotate,
     "unpin": shelf.unpin,
     "restore": bring_back.bring_back,
+    "keep": deploying.keep,
+    "put-back": deploying.put_back,
+    "lay-out": deploying.lay_out,
 }

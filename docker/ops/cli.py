@@ -9,13 +9,15 @@ import typer
 import typer.core
 
 from ops import backup as backups
-from ops import claims, engine, extract, lifecycle, release, report, report_tools, testing
+from ops import claims, deploying, engine, extract, lifecycle, release, report, report_tools, testing
+from ops import deploy as deploys
 from ops import doctor as machine
+from ops import history as past
 from ops import lint as checks
 from ops import restore as restoring
 from ops import verify as verifying
 from ops.compose import Compose
-from ops.errors import CODES, Exit, StackError
+from ops.errors import CODES, DEPLOY_CODES, Exit, StackError
 from ops.settings import Settings, load
 from ops.ui import Ui, show_any_text
 
@@ -342,6 +344,79 @@ def restore(
         )
     compose = compose_for(load(), ui)
     raise typer.Exit(extract.extract(compose, ui, source, to) if to else restoring.restore(compose, ui, source, wish))
+
+
+Without = Annotated[
+    str | None, typer.Option("--without-report", metavar="REASON", help="Do it without a report; the history says why.")
+]
+Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for long requests.", min=0)]
+Watch = Annotated[float, typer.Option("--watch-seconds", hidden=True, min=0)]
+OnlyPlan = Annotated[bool, typer.Option("--dry-run", help="Look, show the plan, change nothing.")]
+
+
+@app.command(cls=deploying.Command, epilog=DEPLOY_CODES)
+def deploy(
+    release_id: Annotated[
+        str | None, typer.Option("--release", metavar="ID", help="A recorded release; without it, the newest.")
+    ] = None,
+    report_folder: Annotated[
+        Path | None, typer.Option("--report", metavar="DIR", help="The report that vouches for it.")
+    ] = None,
+    without_report: Without = None,
+    with_gate: Annotated[
+        bool, typer.Option("--with-gate", help="Exchange the gate too: about two seconds without answers.")
+    ] = False,
+    dry_run: OnlyPlan = False,
+    wait: Wait = 60.0,
+    watch_seconds: Watch = 30.0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a built and proven release live without a failed request; one that is bad goes back by itself."""
+    wish = deploys.Wish(
+        release=release_id,
+        report=report_folder,
+        without_report=without_report,
+        with_gate=with_gate,
+        dry_run=dry_run,
+        wait_s=wait,
+        watch_s=watch_seconds,
+    )
+    raise typer.Exit(deploying.carry_out(wish, Ui(quiet, as_json)))
+
+
+@app.command(cls=deploying.Command, epilog=DEPLOY_CODES)
+def rollback(
+    steps: Annotated[int, typer.Argument(metavar="[N]", help="How many releases back.", min=1)] = 1,
+    with_data: Annotated[
+        bool, typer.Option("--with-data", help="Bring the data of then back too; what was written since is lost.")
+    ] = False,
+    without_report: Without = None,
+    dry_run: OnlyPlan = False,
+    wait: Wait = 60.0,
+    watch_seconds: Watch = 30.0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go back to a release that was live before, the same way as a deploy."""
+    wish = deploys.Wish(
+        verb="rollback",
+        steps=steps,
+        with_data=with_data,
+        without_report=without_report,
+        dry_run=dry_run,
+        wait_s=wait,
+        watch_s=watch_seconds,
+    )
+    raise typer.Exit(deploying.carry_out(wish, Ui(quiet, as_json)))
+
+
+@app.command(epilog=CODES)
+def history(
+    limit: Annotated[int, typer.Option("--limit", help="How many lines.", min=1)] = 20, as_json: Json = False
+) -> None:
+    """Show what was deployed, rolled back and restored; exit 1 when the record was tampered with."""
+    raise typer.Exit(past.show(load(), Ui(as_json=as_json), limit))
 
 
 def main() -> None:

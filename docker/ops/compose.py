@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops import roots
 from ops.engine import JOIN_GROUP, Engine
 from ops.errors import StackError
 from ops.settings import DOCKER, Settings
@@ -73,6 +74,7 @@ def run(argv: list[str], *, environment: dict[str, str] | None = None, check: bo
                 stderr=err,
                 env=environment,
                 start_new_session=True,
+                pass_fds=roots.held(),
             )
         except OSError as error:
             raise StackError(f"{argv[0]} cannot be run: {error}", "./stack doctor says what is missing") from error

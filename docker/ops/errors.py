@@ -1,5 +1,7 @@
 """One exception for everything that goes wrong on the host side, and every exit code with its meaning."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -44,3 +46,50 @@ class StackError(Exception):
         self.message = message
         self.hint = hint
         self.code = int(code)
+
+
+class Ending(IntEnum):
+    """Exit codes of deploy and rollback, a list of their own: a script must learn from them what serves now."""
+
+    LIVE = 0
+    USAGE = 1
+    PREFLIGHT = 2
+    REJECTED = 3
+    ROLLED_BACK = 4
+    DOWN = 5
+    BUSY = 75
+
+
+ENDINGS = {
+    Ending.LIVE: "live",
+    Ending.USAGE: "usage",
+    Ending.PREFLIGHT: "preflight failed, nothing begun",
+    Ending.REJECTED: "candidate rejected or never quiet, live untouched",
+    Ending.ROLLED_BACK: "rolled back, the former release serves",
+    Ending.DOWN: "rollback failed, down",
+    Ending.BUSY: "busy, another command is at work",
+}
+DEPLOY_CODES = "Exit codes: " + " · ".join(f"{code.value} {meaning}" for code, meaning in ENDINGS.items())
+
+
+class DeployError(StackError):
+    """What ended a deploy or a rollback, with a code of their list."""
+
+    def __init__(self, message: str, hint: str, code: Ending) -> None:
+        super().__init__(message, hint, code)
+        self.document: dict[str, object] = {}  # for --json, beside the error
+
+
+@contextmanager
+def ending(code: Ending) -> Iterator[None]:
+    """Let whatever goes wrong inside end a deploy with this code; a lock that is held stays one."""
+    try:
+        yield
+    except DeployError:
+        raise
+    except StackError as error:
+        busy = error.code == Exit.BUSY
+        raise DeployError(error.message, error.hint, Ending.BUSY if busy else code) from error
+    except OSError as error:
+        subject = error.filename or "the system"
+        raise DeployError(f"{subject}: {error.strerror}", "mend that, then run this again", code) from error

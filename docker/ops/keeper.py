@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from ops import claims, health
+from ops import claims, health, roots
 from ops.compose import Compose
 from ops.errors import Exit, StackError
 from ops.progress import Heard
@@ -44,6 +44,46 @@ def call(
     return code, document
 
 
+@contextmanager
+def ready(compose: Compose, verb: str) -> Iterator[Callable[[], tuple[int, dict[str, Any]]]]:
+    """Start a command of the keeper that waits for the word, because starting takes longer than what it does.
+
+    Yields what gives it the word and returns its code and document. Without the word, a launcher that was killed
+    included, it ends and has done nothing.
+    """
+    argv = [*_door(compose), "python3", "-m", "backup", verb, "--wait", "--json"]
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=answer,
+            stderr=told,
+            env=compose.environment,
+            start_new_session=True,
+            pass_fds=roots.held(),
+        )
+
+        def go() -> tuple[int, dict[str, Any]]:
+            process.communicate(b"go\n")
+            answer.seek(0)
+            told.seek(0)
+            try:
+                return process.returncode, json.loads(answer.read())
+            except ValueError:
+                words = told.read().decode(errors="replace").strip()[-300:]
+                raise StackError(
+                    f"the keeper ended `{verb}` with exit code {process.returncode} and said {words or 'nothing'}",
+                    "./stack logs backup shows more",
+                ) from None
+
+        try:
+            yield go
+        finally:
+            if process.poll() is None and process.stdin is not None:
+                process.stdin.close()
+                process.wait()
+
+
 def run(
     compose: Compose, args: Sequence[str], answer: IO[bytes], step: Step | None = None, source: Source | None = None
 ) -> tuple[int, str]:
@@ -60,7 +100,13 @@ def run(
     words = []
     with tempfile.TemporaryFile() as told, _fed(source) as stdin, _goes_on_by_itself(args[0]):
         process = subprocess.Popen(
-            argv, stdin=stdin, stdout=answer, stderr=told, env=compose.environment, start_new_session=True
+            argv,
+            stdin=stdin,
+            stdout=answer,
+            stderr=told,
+            env=compose.environment,
+            start_new_session=True,
+            pass_fds=roots.held(),
         )
         tail = _Tail(told.fileno())
         ended = False

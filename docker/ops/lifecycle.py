@@ -4,10 +4,13 @@ import errno
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.markup import escape
 
-from ops import claims, health, keeper, published, release, roots, running, site
+from ops import claims, health, history, journal, keeper, published, release, releases, roots, running, settle, site
+from ops.actor import actor
 from ops.compose import Compose, run
 from ops.errors import Exit, StackError
 from ops.settings import Settings
@@ -27,14 +30,16 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
     roots.check_space(settings)
     with roots.locked(settings, "up"):
         _check_port(compose)
+        settle.settle_before(compose, ui)
         roots.prepare(settings)
+        former = releases.current(settings)
         release.make_current(settings, release.record(settings, built))
         with ui.step("Start the services"):
             _start(compose)
             _remount(compose)
         running.record(settings, built)
         site.forget_stop(settings)
-        with ui.step("Wait until the site and its backups are well"):
+        with _noted(settings, former, built), ui.step("Wait until the site and its backups are well"):
             health.wait_until_site_well(compose)
             _make_good(compose, ui)
             health.wait_until_well(compose)
@@ -44,11 +49,38 @@ def up(compose: Compose, built: release.Release, ui: Ui) -> None:
     ui.emit({"url": settings.url, "project": settings.project, "release": built.id, "seconds": round(took, 2)})
 
 
+@contextmanager
+def _noted(settings: Settings, former: release.Release | None, built: release.Release) -> Iterator[None]:
+    """Write into the history that `up` brought another release: nobody tried it first, and nobody held the visitors."""
+    line = {
+        "verb": "up",
+        "actor": actor(),
+        "began": journal.now(),
+        "from": former.id if former else None,
+        "to": built.id,
+        "from_images": releases.image_ids(former) if former else None,
+        "to_images": releases.image_ids(built),
+        "commit": built.source.commit,
+    }
+    changed = former is not None and former.id != built.id
+    try:
+        yield
+    except StackError as error:
+        if changed:
+            told = error.message.splitlines()[0]
+            history.happened(settings, {**line, "outcome": "failed", "code": error.code, "detail": told})
+        raise
+    if changed:
+        history.happened(settings, {**line, "outcome": "live"})
+
+
 def down(compose: Compose, ui: Ui) -> None:
     """Stop and remove the containers and networks of this project; keep every folder and volume."""
     claims.check_project(compose)
-    with roots.locked(compose.settings, "down"), ui.step("Stop the services"):
-        compose.run("down", "--remove-orphans")
+    with roots.locked(compose.settings, "down"):
+        settle.settle_before(compose, ui)
+        with ui.step("Stop the services"):
+            compose.run("down", "--remove-orphans")
     ui.say(f"Stopped. The data stays in {escape(str(compose.settings.root))}")
     ui.emit({"project": compose.settings.project, "kept": str(compose.settings.root)})
 
@@ -59,6 +91,7 @@ def restart(compose: Compose, ui: Ui, service: str | None) -> None:
     claims.check_project(compose)
     with roots.locked(compose.settings, "restart"):
         _require_containers(compose)
+        settle.settle_before(compose, ui)
         with ui.step(f"Restart {', '.join(names)}"):
             compose.run("restart", *names)
         with ui.step("Wait until the site and its backups are well"):

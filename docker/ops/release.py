@@ -68,16 +68,19 @@ def build(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Releas
     with _one_builder_at_a_time(ui):
         base = _base(settings, ui, refresh=refresh, install=install)
         recipes = [_recipe(name, version, base) for name in IMAGES]
-        known = _ids(*(tag for recipe in recipes for tag in (recipe.tag, recipe.latest)))
+        known = ids(*(tag for recipe in recipes for tag in (recipe.tag, recipe.latest)))
         missing = [recipe for recipe in recipes if refresh or recipe.tag not in known]
         if missing:
             names = ", ".join(recipe.service for recipe in missing)
             with ui.step(f"Build the images {names}"), ThreadPoolExecutor() as pool:
                 list(pool.map(partial(_bake, fresh=refresh), missing))
-            known |= _ids(*(recipe.tag for recipe in missing))
+            known |= ids(*(recipe.tag for recipe in missing))
         for recipe in recipes:
             _call_it(recipe.latest, recipe.tag, known)
-        images = {recipe.service: Image(recipe.tag, known[recipe.tag], recipe.source) for recipe in recipes}
+        images = {recipe.service: _pinned(recipe, known[recipe.tag]) for recipe in recipes}
+        pinned = ids(*(image.tag for image in images.values()))
+        for recipe in recipes:
+            _call_it(images[recipe.service].tag, recipe.tag, known | pinned)
     digest = hashlib.sha256("".join(images[name].id for name in IMAGES).encode()).hexdigest()
     source = _source(DOCKER)
     commit, _, dirty = source.commit.partition("-")
@@ -90,30 +93,39 @@ def record(settings: Settings, release: Release) -> Path:
     folder = settings.root / "state" / "releases"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{release.id}.json"
-    document = {"schema": 1, "recorded": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(release)}
     unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    unfinished.write_text(json.dumps(document(release), indent=2, sort_keys=True) + "\n")
     unfinished.replace(path)
     return path
 
 
+def document(release: Release) -> dict[str, object]:
+    """A release as it is recorded."""
+    return {"schema": 1, "recorded": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(release)}
+
+
+def pointer(settings: Settings) -> Path:
+    """Where it stands which release runs."""
+    return settings.root / "state" / "current.json"
+
+
 def make_current(settings: Settings, recorded: Path) -> None:
     """Let `state/current.json` point at the record of the release that runs."""
-    pointer = settings.root / "state" / "current.json"
-    unfinished = pointer.with_suffix(".tmp")
+    link = pointer(settings)
+    unfinished = link.with_suffix(".tmp")
     unfinished.unlink(missing_ok=True)
-    unfinished.symlink_to(recorded.relative_to(pointer.parent))
-    unfinished.replace(pointer)
+    unfinished.symlink_to(recorded.relative_to(link.parent))
+    unfinished.replace(link)
 
 
 def current(settings: Settings) -> dict[str, str]:
     """Return what compose.yaml asks for, of the release that runs; nothing before the first `up`."""
     try:
-        document = json.loads((settings.root / "state" / "current.json").read_text())
+        recorded = json.loads(pointer(settings).read_text())
     except FileNotFoundError:
         return {}
-    images = {name: Image(**image) for name, image in document["images"].items()}
-    return _variables(images, document["version"])
+    images = {name: Image(**image) for name, image in recorded["images"].items()}
+    return _variables(images, recorded["version"])
 
 
 def _variables(images: dict[str, Image], version: str) -> dict[str, str]:
@@ -131,12 +143,12 @@ def _base(settings: Settings, ui: Ui, *, refresh: bool, install: bool) -> Image:
     source = _source(DOCKER / "base")
     inputs = _digest(DOCKER / "base")
     tag = f"{BASE_TAG}-{inputs[:12]}"  # checkouts that differ do not take each other's base away
-    known = _ids(tag, BASE_TAG)
+    known = ids(tag, BASE_TAG)
     if refresh or tag not in known:
         _ensure_mmdebstrap(ui, install=install)
         with ui.step("Build the base from the signed Debian archive"):
             compose.run([str(DOCKER / "base" / "build.sh"), tag, inputs])
-        known |= _ids(tag)
+        known |= ids(tag)
     _call_it(BASE_TAG, tag, known)
     return Image(tag, known[tag], source)
 
@@ -177,6 +189,11 @@ def _recipe(service: str, version: str, base: Image) -> _Recipe:
     return _Recipe(service, tag, {"BASE": base.tag, **labels}, source)
 
 
+def _pinned(recipe: _Recipe, id_: str) -> Image:
+    """Name an image by what it is: the tag of its inputs moves on when they are built anew, and a release stays."""
+    return Image(f"monsite/{recipe.service}:id-{id_.removeprefix('sha256:')[:12]}", id_, recipe.source)
+
+
 def _bake(recipe: _Recipe, *, fresh: bool) -> None:
     arguments = [part for key, value in recipe.arguments.items() for part in ("--build-arg", f"{key}={value}")]
     flags = ["--no-cache"] if fresh else []
@@ -189,10 +206,11 @@ def _call_it(name: str, tag: str, known: dict[str, str]) -> None:
         compose.run(["docker", "tag", tag, name])
 
 
-def _ids(*tags: str) -> dict[str, str]:
-    """Return the ids of the images that exist, by tag; one question for all."""
+def ids(*tags: str) -> dict[str, str]:
+    """Return the ids of the images that exist, by tag or id; one question for all."""
     told = compose.run(
-        ["docker", "image", "inspect", "--format", "{{.Id}}{{range .RepoTags}} {{.}}{{end}}", *tags], check=False
+        ["docker", "image", "inspect", "--format", "{{.Id}} {{.Id}}{{range .RepoTags}} {{.}}{{end}}", *tags],
+        check=False,
     ).stdout
     answers = [line.split() for line in told.splitlines() if line]  # an empty one stands for an image that is not there
     return {name: id_ for id_, *names in answers for name in names if name in tags}

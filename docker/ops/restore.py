@@ -1,12 +1,16 @@
 """Bring the database and the uploads back: verify first, keep what was, return it when the site stays ill."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ops import keeper, restored, roots, sources
+from ops import history, keeper, releases, restored, roots, settle, sources
+from ops.actor import actor
 from ops.compose import Compose
 from ops.errors import Exit, StackError
+from ops.journal import now as moment
 from ops.patience import to_the_end
 from ops.site import Site, seen_well
 from ops.sources import Source
@@ -39,22 +43,45 @@ def restore(compose: Compose, ui: Ui, wanted: str, wish: Wish) -> int:
         ui.say(*restored.plan(document))
         ui.emit(document)
         return code
-    with roots.locked(compose.settings, "restore"), to_the_end(ui, "The restore") as interruption:
-        site = Site(compose, ui)
-        code, document = _bring_back(compose, ui, site, source, cold=wish.cold)
-        if code == Exit.OK:
-            if illness := seen_well(site):
-                raise _undo(compose, ui, site, document, illness, "the site was not well on") from illness
-        elif code == Exit.FAILED and document.get("safety"):
-            wrong = StackError(str(document.get("error")), str(document.get("hint")))
-            raise _undo(compose, ui, site, {"source": wanted, **document}, wrong, "what came back was not")
-        else:
-            site.resume()
+    with roots.locked(compose.settings, "restore"):
+        settle.settle_before(compose, ui)
+        with to_the_end(ui, "The restore") as interruption, _noted(compose) as line:
+            site = Site(compose, ui)
+            code, document = _bring_back(compose, ui, site, source, cold=wish.cold)
+            if code == Exit.OK:
+                if illness := seen_well(site):
+                    raise _undo(compose, ui, site, document, illness, "the site was not well on") from illness
+            elif code == Exit.FAILED and document.get("safety"):
+                wrong = StackError(str(document.get("error")), str(document.get("hint")))
+                raise _undo(compose, ui, site, {"source": wanted, **document}, wrong, "what came back was not")
+            else:
+                site.resume()
+            line |= {
+                "outcome": "restored" if code == Exit.OK else None,
+                "snapshot": document.get("source"),
+                "code": code,
+            }
+            line |= {"detail": f"the former data is in {document.get('safety') or document.get('kept')}"}
     if code == Exit.OK:
         document |= restored.facts(document, compose, serving=site.serving, seconds=time.monotonic() - begun)
         ui.say(*restored.story(document))
     ui.emit(document)
     return Exit.INTERRUPTED if code == Exit.OK and interruption.came else code
+
+
+@contextmanager
+def _noted(compose: Compose) -> Iterator[dict[str, Any]]:
+    """Write what was restored, or put back again, into the history; what was refused changed nothing."""
+    now = releases.current(compose.settings)
+    line: dict[str, Any] = {"verb": "restore", "actor": actor(), "began": moment(), "to": now.id if now else None}
+    try:
+        yield line
+    except StackError as error:
+        told = error.message.splitlines()[0]
+        history.happened(compose.settings, line | {"outcome": "failed", "code": error.code, "detail": told})
+        raise
+    if line["outcome"] is not None:
+        history.happened(compose.settings, line)
 
 
 def _bring_back(compose: Compose, ui: Ui, site: Site, source: Source, *, cold: bool) -> Answer:

@@ -2,12 +2,15 @@
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from ops.errors import Exit, StackError
 from ops.settings import Settings
@@ -15,6 +18,9 @@ from ops.settings import Settings
 FOLDERS = ("data", "uploads", "logs", "backups", "status", "state", "state/app", "scratch", "secrets")
 SECRETS = ("write_token", "metrics_token")
 FREE_FLOOR = 256 * 2**20  # bytes; below it a first start could not finish
+LAST_STEP_S = 60.0  # a stop that takes its whole grace, then a start
+
+_held: set[int] = set()
 
 
 def prepare(settings: Settings) -> None:
@@ -52,8 +58,9 @@ def check_space(settings: Settings) -> None:
 def locked(settings: Settings, verb: str) -> Iterator[None]:
     """Let one changing verb work on a project at a time; the lock frees itself when its holder dies.
 
-    Raises StackError (exit 75) naming the holder.
+    Raises StackError (exit 75) naming the holder; for the last step of one that was killed it waits.
     """
+    ends = time.monotonic() + LAST_STEP_S
     folder = settings.root / "state"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,21 +71,48 @@ def locked(settings: Settings, verb: str) -> Iterator[None]:
             "choose a writable folder with MONSITE_ROOT, or run ./stack as its owner",
         ) from error
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while not _taken(handle):
             handle.seek(0)
             holder = handle.read().strip() or "another ./stack"
-            raise StackError(
-                f"project {settings.project} is busy: {holder}",
-                "wait until it is done, then run this again",
-                Exit.BUSY,
-            ) from None
+            if time.monotonic() > ends or _lives(holder):
+                raise StackError(
+                    f"project {settings.project} is busy: {holder}",
+                    "wait until it is done, then run this again",
+                    Exit.BUSY,
+                )
+            time.sleep(0.1)
         handle.truncate(0)
         since = datetime.now(UTC).isoformat(timespec="seconds")
         handle.write(f"./stack {verb}, process {os.getpid()}, since {since}\n")
         handle.flush()
-        yield
+        _held.add(handle.fileno())
+        try:
+            yield
+        finally:
+            _held.discard(handle.fileno())
+
+
+def held() -> tuple[int, ...]:
+    """The lock that this process holds, to be handed to every child that changes something.
+
+    Such a child goes on where the launcher is killed. The lock then frees itself when that child has ended, and
+    nobody begins between its steps.
+    """
+    return tuple(_held)
+
+
+def _taken(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lives(holder: str) -> bool:
+    """Whether the launcher that wrote this still lives; its last step may outlive it for a moment."""
+    told = re.search(r"process (\d+)", holder)
+    return told is None or Path(f"/proc/{told[1]}").exists()
 
 
 def _make_secret(path: Path) -> None:

@@ -72,6 +72,7 @@ VARIABLES = {
     "MONSITE_KEEP_MONTHLY": Variable("12", "0 to 1000", _number(0, 1000)),
     "MONSITE_KEEP_LAST": Variable("3", "1 to 1000", _number(1, 1000)),
     "MONSITE_KEEP_REPORTS": Variable("30", "1 to 1000", _number(1, 1000)),
+    "MONSITE_SIGNERS": Variable("", "a file of trusted signers, or nothing", lambda _: True),
     "STACK_BASE_IMAGE": Variable("", "an image pinned by @sha256: and 64 hex digits, or nothing", _base_image),
 }
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
-from ops.errors import StackError
+from ops.errors import DeployError, StackError
 from ops.progress import Display
 
 
@@ -93,7 +93,8 @@ class Ui:
     def fail(self, error: StackError) -> None:
         """Say what went wrong and the next step, on stderr; as JSON too when that was asked for."""
         self.complain(error)
-        self.emit({"error": error.message, "hint": error.hint, "code": error.code})
+        known = error.document if isinstance(error, DeployError) else {}
+        self.emit({**known, "error": error.message, "hint": error.hint, "code": error.code})
 
 
 def show_any_text() -> None:

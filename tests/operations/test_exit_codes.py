@@ -21,7 +21,7 @@ from fixtures.services import CONTRACT
 from fixtures.snapshots import export, flip_bit, with_pragma
 from fixtures.stack import LAUNCHER, Stack
 from fixtures.wait import wait_for
-from ops.errors import MEANINGS
+from ops.errors import ENDINGS, MEANINGS, Ending
 
 CODES = CONTRACT.exit_codes
 ALL = set(asdict(CODES).values())
@@ -50,6 +50,22 @@ def test_help_has_the_launchers_codes(idle_stack: Stack, evidence: Door) -> None
     words = " ".join(told.partition("Exit codes: ")[2].split())
 
     assert words.split(" · ") == [f"{code.value} {meaning}" for code, meaning in MEANINGS.items()]
+
+
+@pytest.mark.parametrize("verb", ["deploy", "rollback"])
+def test_deploys_have_a_list_of_their_own(idle_stack: Stack, evidence: Door, verb: str) -> None:
+    """Help and README name the codes of deploy and rollback, each with its words; wrong usage ends with theirs."""
+    wide = environment(idle_stack, {"COLUMNS": "500", "TERM": "dumb"})
+    told = evidence.run(str(LAUNCHER), verb, "--help", env=wide, cwd=CHECKOUT).stdout
+    section = evidence.read(CHECKOUT / "README.md").partition("## Deploy")[2].partition("\n## ")[0]
+    rows = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| ([^|]+?) \|", section, re.MULTILINE)}
+    wrong = evidence.run(str(LAUNCHER), verb, "--no-such-option", env=wide, cwd=CHECKOUT)
+
+    assert " ".join(told.partition("Exit codes: ")[2].split()).split(" · ") == [
+        f"{code.value} {meaning}" for code, meaning in ENDINGS.items()
+    ]
+    assert rows == {code.value: meaning for code, meaning in ENDINGS.items()}
+    assert wrong.code == Ending.USAGE
 
 
 def test_keeper_has_the_launchers_codes(stack: Stack) -> None:

@@ -27,7 +27,11 @@ pytestmark = pytest.mark.promise("each trouble has its own clear message with th
 
 SMALL_MIB = 64
 MIB = 1 << 20
-VERBS = ("up", "down", "restart", "status", "logs", "shell", "build", "lint", "doctor", "restore", "backup", "report")
+VERBS = (
+    *("up", "down", "restart", "status", "logs", "shell", "build", "lint", "doctor", "restore", "backup", "report"),
+    "history",
+)
+DEPLOYS = ("deploy", "rollback")  # they end with codes that say what serves now
 # They end with codes of their own: the ledger's, and the monitor's; what follows `test`, --help too, is pytest's.
 JUDGES = ("test", "verify", "monitor")
 
@@ -72,7 +76,7 @@ def test_verbs_are_the_documented_ones(idle_settings: dict[str, str], evidence: 
     told = evidence.run(str(LAUNCHER), "--help", env=idle_settings, cwd=CHECKOUT).stdout
     named = re.findall(r"^[│ ]+([a-z]+) {2,}\S", told.partition("Commands")[2], re.MULTILINE)
 
-    assert sorted(named) == sorted([*VERBS, *JUDGES])
+    assert sorted(named) == sorted([*VERBS, *DEPLOYS, *JUDGES])
 
 
 def test_unknown_verb_is_a_usage_error(idle_settings: dict[str, str], evidence: Door) -> None:

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from fixtures.deploys import DEPLOY_S, deploy, live
+from fixtures.kinds import good
+from fixtures.made_releases import Make
 from fixtures.stack import Stack, own_lifetime
 from fixtures.wait import wait_for
 
@@ -36,6 +39,20 @@ def test_volumes_outlive_the_containers_and_a_lost_database(volumes_stack: Stack
 
     assert after_the_restart == written
     assert volumes_stack.read_walks() == written
+    assert list((volumes_stack.root / "data").iterdir()) == []
+
+
+def test_release_goes_live_and_back_on_volumes(volumes_stack: Stack, make_release: Make) -> None:
+    """On named volumes a release that changes the schema goes live, and back with its data."""
+    promised = volumes_stack.write_walks(2)
+    deploy(volumes_stack, make_release(volumes_stack, good(2)), watch_s=0)
+    as_deployed = [live(volumes_stack), volumes_stack.read_walks()]
+    volumes_stack.write_walks(1)
+
+    volumes_stack.run("rollback", "--with-data", "--watch-seconds", "0", within=DEPLOY_S)
+
+    assert as_deployed == ["good-2", promised]
+    assert [live(volumes_stack), volumes_stack.read_walks()] == ["own", promised]
     assert list((volumes_stack.root / "data").iterdir()) == []
 
 

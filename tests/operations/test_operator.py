@@ -19,8 +19,11 @@ import pytest
 import requests
 
 from fixtures import homes
+from fixtures.deploys import WITHOUT_REPORT
 from fixtures.engine_facts import engine
 from fixtures.evidence import Completed, door
+from fixtures.kinds import good
+from fixtures.made_releases import Make
 from fixtures.run import CHECKOUT
 from fixtures.services import CONTRACT
 from fixtures.stack import Stack, own_lifetime
@@ -72,8 +75,8 @@ def as_operator(stack: Stack, checkout: Path, *argv: str) -> Completed:
     return door.run(*command, within=180, env=environment, cwd=checkout)
 
 
-def test_member_of_the_docker_group_runs_and_restores_a_stack(operators_stack: Stack) -> None:
-    """Without root, a member of the socket's group starts a stack, backs it up, restores it and sees all of it well."""
+def test_member_of_the_docker_group_runs_and_restores_a_stack(operators_stack: Stack, make_release: Make) -> None:
+    """Without root, a member of the socket's group keeps a stack, restores it, deploys, goes back and sees it well."""
     checkout = borrowed_checkout(operators_stack)
     steps = [
         ("up", "--quiet"),
@@ -81,11 +84,18 @@ def test_member_of_the_docker_group_runs_and_restores_a_stack(operators_stack: S
         ("restore", "latest", "--cold", "--quiet"),
         ("status", "--quiet"),
         ("monitor", "--check"),
+    ]
+    ended = {argv: as_operator(operators_stack, checkout, *argv) for argv in steps}
+    release = make_release(operators_stack, good(2))
+    steps = [
+        ("deploy", "--release", release.id, *WITHOUT_REPORT, "--watch-seconds", "0", "--quiet"),
+        ("rollback", "--with-data", "--watch-seconds", "0", "--quiet"),
+        ("history",),
         ("down", "--quiet"),
         ("backup", "list", "--json"),
     ]
 
-    ended = {argv: as_operator(operators_stack, checkout, *argv) for argv in steps}
+    ended |= {argv: as_operator(operators_stack, checkout, *argv) for argv in steps}
 
     assert {argv: done.told() for argv, done in ended.items() if done.code != 0} == {}
     assert len(ended["backup", "list", "--json"].json()["snapshots"]) >= len(["scheduled", "by hand", "safety"])

@@ -24,8 +24,7 @@ MEASURING = {"benchmarks", "torture"}  # not of the gate: a control that only th
 EXCEPTIONS = {
     "advisory": {"HST-05", "HST-06", "HST-08"},
     "gap": {
-        *("SUP-03", "BAK-11", "BAK-12", "DEP-01", "DEP-02", "DEP-03", "DEP-04", "DEP-05"),
-        "LOG-04",
+        *("SUP-03", "BAK-11", "BAK-12", "LOG-04"),
     },
     "not_applicable_when": {"RUN-10"},
 }

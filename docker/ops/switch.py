@@ -1,0 +1,279 @@
+"""The switch: drain, stop, keep, start, probe, commit; and the way back. The gate holds the visitors meanwhile."""
+
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from ops import container, journal, keeper, traffic
+from ops.compose import Compose, run
+from ops.errors import DeployError, Ending, Exit, StackError
+from ops.journal import Entry, Phase
+
+HELD_S = 0.25  # without an answer for so long, a request is held by the gate; the app itself takes milliseconds
+DRAIN_S = 5.0  # then the visitors have waited long enough for somebody else's request
+DECIDED_S = 18.0  # from the first held request: the gate gives up after 30, and the way back takes its time
+PATIENCE, LEAST_S, MOST_S = 3.0, 6.0, 15.0  # for the start itself: times the candidate's, and within these
+BACK_S = 25.0  # for the former app to be well again
+SICK_FOR_S = 1.5  # an answer of health is kept for a second: this is another look
+PAUSE_S = 0.05
+KILLED_AFTER_S = 2  # an app that never served has nothing to finish
+LOOPS_AFTER = 2  # restarts: then it will not come up by itself
+PASSES = "database_locked"  # said while a long migration is still under way
+
+
+@dataclass
+class Times:
+    """How long each phase took, in milliseconds."""
+
+    phases: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, phase: str) -> Iterator[None]:
+        """Measure one, however it ends."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[phase] = self.phases.get(phase, 0) + round((time.monotonic() - begun) * 1000)
+
+
+@dataclass(frozen=True)
+class Two:
+    """The stack as it was and as it is to be: present settings, the images of either release."""
+
+    former: Compose
+    wanted: Compose
+
+    @property
+    def app(self) -> str:
+        """The one container of the app, whichever release it is of."""
+        return self.wanted.container("app")
+
+    @property
+    def url(self) -> str:
+        """Where the site answers."""
+        return self.wanted.settings.url
+
+
+class Unquiet(StackError):  # noqa: N818 - the name says what is the case
+    """Requests that would have been lost were under way to the end; nothing was changed."""
+
+
+class Stuck(StackError):  # noqa: N818
+    """Neither forward nor back without losing what was acknowledged: somebody must choose."""
+
+
+def forward(two: Two, entry: Entry, times: Times, start_s: float) -> Entry:
+    """Go from the former app to the wanted one; return when it serves. Raises Unquiet with nothing changed.
+
+    `start_s` is how long the candidate took to start: one that takes a multiple of it is waited for no longer, for the
+    way back takes its time too and the gate holds for 30 s.
+
+    Whatever else it raises leaves the journal as far as it came: undo() goes back from there.
+    """
+    settings = two.wanted.settings
+    entry = journal.write(settings, entry, Phase.DRAINING)
+    begun = time.monotonic()
+    flag = traffic.Flag(two.app, entry.id)
+    with flag.renewed(), keeper.ready(two.former, "keep") as keep:
+        if container.inspect(two.app).runs:
+            with times.of("drain"):
+                _drain(two, flag)
+            with times.of("stop"):
+                run(["docker", "stop", two.app])
+        else:
+            with times.of("stop"):
+                run(["docker", "stop", two.app])  # one that waits to be restarted
+                traffic.lay_flag(two.app, entry.id, traffic.OVER_THE_START_S)
+        entry = journal.write(settings, entry, Phase.STOPPED)
+        with times.of("keep"):
+            _expect_done("keep", keep())
+        entry = journal.write(settings, entry, Phase.KEPT)
+        entry = journal.write(settings, entry, Phase.STARTED)
+        if entry.data_from:
+            with times.of("data"):
+                _keeper(two.former, "put-back", entry.data_from)
+        with times.of("start"):
+            start(two.wanted)
+        flag.shorten()
+        with times.of("probe"):
+            patience = min(max(PATIENCE * start_s, LEAST_S), MOST_S)
+            _until_well(two, entry.to_image, min(time.monotonic() + patience, begun + DECIDED_S), restarts=0)
+        entry = journal.write(settings, entry, Phase.COMMITTED)
+        with times.of("open"):
+            flag.lift()
+    times.phases["hold"] = round((time.monotonic() - begun) * 1000)
+    return entry
+
+
+def undo(two: Two, entry: Entry, times: Times) -> Entry:
+    """Bring the former app back, with the former data where nobody can have been told of newer ones.
+
+    Begun anew after a kill, it ends the same. Raises Stuck when that would lose acknowledged writes or the former
+    code cannot read what is there; the wanted app is then left as it is. Raises StackError when it fails.
+    """
+    settings = two.former.settings
+    with times.of("back"):
+        if entry.phase in (Phase.STARTED, Phase.COMMITTED):
+            entry = _decide(two, entry)
+        if entry.phase is Phase.ROLLING_BACK:
+            two.former.run("up", "--no-start", "--no-build", "--no-deps", "app")
+            if entry.data_back and not entry.data_is_back:
+                _keeper(two.former, "put-back")
+                entry = journal.write(settings, entry, Phase.ROLLING_BACK, data_is_back=True)
+        start(two.former)
+        wait_well(two, BACK_S)
+        traffic.Flag(two.app, entry.id).lift()
+        until_open(two.url, BACK_S)
+    return entry
+
+
+def start(compose: Compose) -> None:
+    """Let the app of this release run; the engine's own work goes on should we be killed."""
+    compose.run("up", "--detach", "--no-build", "--no-deps", "app")
+
+
+def wait_well(two: Two, within_s: float) -> None:
+    """Return when the site is well. Raises StackError."""
+    _until_well(two, None, time.monotonic() + within_s, restarts=container.inspect(two.app).restarts)
+
+
+def until_open(url: str, within_s: float) -> None:
+    """Return when the gate lets visitors through again. Raises StackError."""
+    ends = time.monotonic() + within_s
+    while ask(url, "/api/ready")[0] != http.client.OK:
+        if time.monotonic() > ends:
+            raise StackError(f"{url}/api/ready does not answer 200 after {within_s:.0f} s", "./stack logs app gate")
+        time.sleep(PAUSE_S)
+
+
+def ask(url: str, path: str) -> tuple[int, dict[str, Any]]:
+    """Ask the site through the gate; 0 where there was no answer, and no words where they are not the app's."""
+    parts = urlsplit(url)
+    line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2.0)
+    told: dict[str, Any] = {}
+    try:
+        line.request("GET", path)
+        answer = line.getresponse()
+        with suppress(ValueError):
+            told = json.loads(answer.read(65536))
+        return answer.status, told
+    except (OSError, http.client.HTTPException):
+        return 0, {}
+    finally:
+        line.close()
+
+
+def _drain(two: Two, flag: traffic.Flag) -> None:
+    """Return when nothing is under way, with the flag set for long enough that the next app finds it.
+
+    Nobody can renew it while no app runs. It is set so beside the last look, not after it: visitors wait.
+    """
+    begun = time.monotonic()
+    flag.reach(traffic.AHEAD_S)
+    with ThreadPoolExecutor(1) as beside:
+        while time.monotonic() - begun < DRAIN_S:
+            asked = beside.submit(_is_held, two.url)
+            seen = traffic.look(two.app)
+            if not (asked.result() and seen.quiet):
+                continue
+            # Twice: what the gate had just sent on when it noticed has come by now.
+            ahead = beside.submit(flag.reach, traffic.OVER_THE_START_S)
+            seen = traffic.look(two.app)
+            ahead.result()
+            if seen.quiet:
+                return
+            flag.reach(traffic.AHEAD_S)
+    flag.lift()
+    journal.close(two.wanted.settings)
+    raise Unquiet(
+        f"the app did not get quiet within {DRAIN_S:.0f} s: {seen.told()}",
+        "wait until that upload or download has ended, or allow more time with --wait SECONDS",
+    )
+
+
+def _is_held(url: str) -> bool:
+    """Whether the gate has noticed: it then keeps what we ask, as it keeps every visitor."""
+    parts = urlsplit(url)
+    line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=HELD_S)
+    try:
+        line.request("HEAD", "/held")  # no page of the site, and none of those that a sick site still shows
+        line.getresponse()
+    except TimeoutError:
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        line.close()
+    return False
+
+
+def _keeper(compose: Compose, *args: str) -> None:
+    _expect_done(" ".join(args), keeper.call(compose, list(args)))
+
+
+def _expect_done(what: str, answer: tuple[int, dict[str, Any]]) -> None:
+    code, document = answer
+    if code != Exit.OK:
+        raise StackError(f"the keeper could not `{what}`: {document.get('error')}", str(document.get("hint")))
+
+
+def _until_well(two: Two, image: str | None, ends: float, *, restarts: int) -> None:
+    """Wait for the health of the app; one that ended, loops beyond `restarts` or stays sick is not waited for."""
+    sick_since: float | None = None
+    while True:
+        status, told = ask(two.url, "/api/health")
+        if status == http.client.OK:
+            break
+        seen = container.inspect(two.app)
+        answer = f"/api/health answers {status or 'nothing'} {told.get('error', '')}".strip()
+        if seen.status in ("exited", "dead", "missing") or seen.restarts - restarts >= LOOPS_AFTER:
+            raise _unwell(two, f"it is {seen.told()}")
+        if "error" in told and told["error"] != PASSES:
+            sick_since = sick_since or time.monotonic()
+            if time.monotonic() - sick_since > SICK_FOR_S:
+                raise _unwell(two, answer)
+        else:
+            sick_since = None
+        if time.monotonic() > ends:
+            raise _unwell(two, f"it is not well in time: {answer}")
+        time.sleep(PAUSE_S)
+    if image is not None and (seen := container.inspect(two.app)).image != image:
+        raise _unwell(two, f"it runs {seen.image[:19]}, and {image[:19]} was to run")
+
+
+def _unwell(two: Two, why: str) -> StackError:
+    return StackError(
+        f"{two.app}: {why}\nits last log lines:\n{container.last_words(two.app)}", "./stack logs app shows more"
+    )
+
+
+def _decide(two: Two, entry: Entry) -> Entry:
+    """Stop the wanted app, then ask whether it ever opened, and write down what follows from that."""
+    settings = two.former.settings
+    seen = container.inspect(two.app)
+    if seen is container.MISSING:
+        two.former.run("up", "--no-start", "--no-build", "--no-deps", "app")
+    grace = [] if entry.phase is Phase.COMMITTED else ["--time", str(KILLED_AFTER_S)]
+    run(["docker", "stop", *grace, two.app])
+    opened = traffic.opened_by(two.app) == entry.id
+    if opened and entry.schema_changes:
+        run(["docker", "start", two.app])
+        raise Stuck(
+            f"release {entry.to} is not well, and it has served: going back to {entry.from_} would lose what was "
+            f"written since {entry.began}, for the schema changed with it",
+            f"mend it and deploy that; or give those writes up and bring code and data of {entry.snapshot} back: "
+            "./stack rollback --with-data",
+        )
+    return journal.write(settings, entry, Phase.ROLLING_BACK, data_back=not opened)
+
+
+def is_down(error: StackError) -> DeployError:
+    """Say that neither release serves."""
+    return DeployError(error.message, error.hint, Ending.DOWN)

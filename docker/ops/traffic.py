@@ -1,0 +1,175 @@
+"""The flag that holds the traffic, set in the app's container, and what the app still has in hand.
+
+The flag has an end of its own: should this process die, the site opens by itself soon after.
+"""
+
+import io
+import json
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ops import roots
+from ops.compose import run
+from ops.errors import StackError
+
+AHEAD_S = 5  # how long the flag outlives whoever renews it
+RENEWED_EVERY_S = 1.5
+_SLOWNESS = 2
+OVER_THE_START_S = 25  # nobody can renew it while no app runs, and the new one must still find it
+FLAG = "/srv/state/draining"
+OPENED = "/srv/state/opened"
+_DRAIN = ("python3", "-S", "-m", "app.drain")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the app has in hand."""
+
+    in_flight: int
+    oldest_s: float
+    unsent_bytes: int
+    unread: int  # connections and bytes that the app has yet to take
+    draining: bool
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is under way, not even in the kernel."""
+        return self.draining and not (self.in_flight or self.unsent_bytes or self.unread)
+
+    def told(self) -> str:
+        """In words."""
+        kernel = f"{self.unsent_bytes} bytes unsent, {self.unread} unread"
+        return f"{self.in_flight} requests, the oldest since {self.oldest_s:.1f} s; {kernel}"
+
+
+def look(container: str) -> Seen:
+    """Ask the app. Raises StackError where it has no answer."""
+    done = run(["docker", "exec", container, *_DRAIN, "look"])
+    try:
+        told: dict[str, Any] = json.loads(done.stdout)
+        return Seen(
+            in_flight=int(told["in_flight"]),
+            oldest_s=float(told["oldest_s"]),
+            unsent_bytes=int(told["unsent_bytes"]),
+            unread=int(told.get("unread", 0)),  # not said by releases before this one
+            draining=bool(told["draining"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StackError(
+            f"{container} does not say what it has in hand: {(done.stdout + done.stderr).strip()[:200]!r}",
+            "./stack logs app shows more",
+        ) from error
+
+
+def opened_by(container: str) -> str | None:
+    """Return the switch after which the app that ran last opened; asked of the folder, whether it runs or not."""
+    argv = ["docker", "cp", f"{container}:{OPENED}", "-"]
+    done = subprocess.run(argv, capture_output=True, check=False, start_new_session=True)
+    if done.returncode:
+        if b"Could not find" in done.stderr or b"no such file" in done.stderr.lower():
+            return None
+        raise StackError(
+            f"{container}: nobody can tell whether it opened: {done.stderr.decode(errors='replace').strip()}",
+            "./stack doctor checks the machine; then run this again",
+        )
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        told = json.loads(member.read()) if member else {}
+    return str(told.get("deploy"))
+
+
+def lay_flag(container: str, deploy: str, seconds: float) -> None:
+    """Put the flag before an app that does not run, so that it starts closed."""
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    told = json.dumps({"schema": 1, "deploy": deploy, "until": until.isoformat(timespec="milliseconds")}).encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo(FLAG.rpartition("/")[2])
+        member.size, member.mode, member.uid, member.gid = len(told), 0o600, 1001, 1001
+        archive.addfile(member, io.BytesIO(told))
+    done = subprocess.run(
+        ["docker", "cp", "-", f"{container}:{FLAG.rpartition('/')[0]}"],
+        input=packed.getvalue(),
+        capture_output=True,
+        check=False,
+        start_new_session=True,
+        pass_fds=roots.held(),
+    )
+    if done.returncode:
+        raise StackError(
+            f"the flag that holds the traffic cannot be set in {container}: {done.stderr.decode(errors='replace')}",
+            "./stack doctor checks the machine; then run this again",
+        )
+
+
+class Flag:
+    """The flag of one switch, renewed until it is lifted."""
+
+    def __init__(self, container: str, deploy: str) -> None:
+        self._container = container
+        self._deploy = deploy
+        self._seconds = AHEAD_S
+        self._took = 0.0  # by the last time it was set
+        self._one_at_a_time = threading.Lock()
+        self._ended = threading.Event()
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Renew it beside the work; between two apps there is nobody to tell, and that is no failure."""
+        thread = threading.Thread(target=self._renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.rest()
+            thread.join()
+
+    def rest(self) -> None:
+        """Renew it no more."""
+        self._ended.set()
+
+    def reach(self, seconds: int) -> None:
+        """Set it, and let it be renewed so far from now on. Raises StackError where no app runs."""
+        with self._one_at_a_time:
+            self._seconds = seconds
+            self._set(check=True)
+
+    def shorten(self) -> None:
+        """Let it be renewed no further than usual from now on."""
+        with self._one_at_a_time:
+            self._seconds = AHEAD_S
+
+    def lift(self) -> None:
+        """Let the traffic in. Raises StackError where no app runs."""
+        self.rest()
+        with self._one_at_a_time:
+            run(["docker", "exec", self._container, *_DRAIN, "off"])
+
+    def _set(self, *, check: bool) -> None:
+        begun = time.monotonic()
+        seconds = self._seconds + _SLOWNESS * self._took  # a machine that is slow now will be slow the next time
+        run(["docker", "exec", self._container, *_DRAIN, "on", self._deploy, f"{seconds:.1f}"], check=check)
+        self._took = time.monotonic() - begun
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEWED_EVERY_S):
+            with self._one_at_a_time:
+                if not self._ended.is_set():
+                    self._set(check=False)
+
+
+def wait_until_short(container: str, at_most_s: float, short_s: float) -> Seen:
+    """Wait, while the site serves, until no request is long under way; return what was seen last."""
+    ends = time.monotonic() + at_most_s
+    while True:
+        seen = look(container)
+        if seen.oldest_s < short_s or time.monotonic() > ends:
+            return seen
+        time.sleep(0.5)
