@@ -247,6 +247,8 @@ def _carry_out(story: _Story) -> int:
         history.append(settings, outcome.line(story.entry, said, ended.code, ended.message.splitlines()[0]))
         if ended.code != Ending.DOWN or isinstance(ended.__cause__, Stuck):
             journal.close(settings)
+        if ended.code != Ending.DOWN:
+            outcome.let_go(story.two.former)
         ended.document = _document(story, said, ended.code)
         raise
     except KeyboardInterrupt:
@@ -259,7 +261,7 @@ def _carry_out(story: _Story) -> int:
 
 def _back_up(story: _Story) -> None:
     with story.ui.step("Take a snapshot and verify it") as step, story.times.of("backup"):
-        code, document = keeper.call(story.two.former, ["now", *(["--pin"] if story.wish.with_data else [])], step)
+        code, document = keeper.call(story.two.former, ["now", "--pin"], step)
         step.well = code == Exit.OK
     story.ui.warn_of(document)
     if code != Exit.OK:
@@ -385,6 +387,7 @@ def _finish(story: _Story) -> str | None:
         outcome.record(story.two.wanted, story.wanted)
         outcome.close(settings, story.entry, "live", Ending.LIVE)
         releases.retire(settings, outcome.spared(settings, story.former.id, story.wanted.id))
+        outcome.let_go(story.two.wanted)
     except (StackError, OSError) as error:
         ui.warn(f"the release is live, and not everything has followed: {error}; the next command that changes goes on")
         return str(error)
