@@ -247,8 +247,9 @@ def _carry_out(story: _Story) -> int:
         history.append(settings, outcome.line(story.entry, said, ended.code, ended.message.splitlines()[0]))
         if ended.code != Ending.DOWN or isinstance(ended.__cause__, Stuck):
             journal.close(settings)
+        if ended.code != Ending.DOWN:
+            outcome.let_go(story.two.former)
         ended.document = _document(story, said, ended.code)
-        _unpin(story)
         raise
     except KeyboardInterrupt:
         interrupted = DeployError("interrupted before the switch", "the live site was not touched", Ending.REJECTED)
@@ -261,8 +262,7 @@ def _carry_out(story: _Story) -> int:
 def _back_up(story: _Story) -> None:
     with story.ui.step("Take a snapshot and verify it") as step, story.times.of("backup"):
         # Rotation counts days, not releases: without the pin it would be gone before a rollback asks for it.
-        pin = ["--pin"] if story.wish.verb == "deploy" or story.wish.with_data else []
-        code, document = keeper.call(story.two.former, ["now", *pin], step)
+        code, document = keeper.call(story.two.former, ["now", "--pin"], step)
         step.well = code == Exit.OK
     story.ui.warn_of(document)
     if code != Exit.OK:
@@ -388,23 +388,11 @@ def _finish(story: _Story) -> str | None:
         outcome.record(story.two.wanted, story.wanted)
         outcome.close(settings, story.entry, "live", Ending.LIVE)
         releases.retire(settings, outcome.spared(settings, story.former.id, story.wanted.id))
-        _unpin(story)
+        outcome.let_go(story.two.wanted)
     except (StackError, OSError) as error:
         ui.warn(f"the release is live, and not everything has followed: {error}; the next command that changes goes on")
         return str(error)
     return None
-
-
-def _unpin(story: _Story) -> None:
-    """Let rotation have the snapshots that no rollback can ask for any more; one of writes given up is a person's."""
-    lines = history.read(story.settings).lines
-    needed = {line.get("snapshot") for line in history.lived(lines)[-releases.KEPT :]}
-    ours = {line["snapshot"] for line in lines if line["verb"] == "deploy"}
-    ours |= {line["snapshot"] for line in lines if line["verb"] == "rollback" and line["outcome"] != "live"}
-    code, document = keeper.call(story.two.former, ["list"])
-    for one in document.get("snapshots", ()) if code == Exit.OK else ():
-        if one.get("pinned") and one.get("kind") == "manual" and one["name"] in ours - needed:
-            keeper.call(story.two.former, ["unpin", one["name"]])
 
 
 def _gate_differs(story: _Story) -> bool:

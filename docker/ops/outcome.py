@@ -1,17 +1,19 @@
 """How a switch ends: what goes with the app follows it, the records say what runs, the history has its line."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ops import container, files, history, journal, release, releases, running
+from ops import container, files, history, journal, keeper, release, releases, running
 from ops.compose import Compose
-from ops.errors import Ending
+from ops.errors import Ending, StackError
 from ops.journal import Entry
 from ops.release import Release
 from ops.settings import Settings
 
 FOLLOW = ("backup", "drill")
+SWITCHES = ("deploy", "rollback")
 
 
 def line(entry: Entry, outcome: str, code: int, detail: str = "") -> dict[str, Any]:
@@ -62,3 +64,20 @@ def spared(settings: Settings, *more: str | None) -> set[str]:
     """The releases whose images must stay: what lived and can be gone back to, and what is named."""
     lived = history.lived(history.read(settings).lines)
     return {one["to"] for one in lived[-releases.KEPT :]} | {name for name in more if name}
+
+
+def to_let_go(lines: list[dict[str, Any]], pinned: set[str]) -> list[str]:
+    """Name the pinned snapshots of deploys and rollbacks that no way back to a kept release needs any more; pure."""
+    switched = [one for one in lines if one.get("outcome") in history.LIVE]  # before a rollback there was data too
+    needed = {str(one.get("snapshot")) for some in (history.lived(lines), switched) for one in some[-releases.KEPT :]}
+    ours = {str(one.get("snapshot")) for one in lines if one.get("verb") in SWITCHES}
+    return sorted((ours - needed) & pinned)
+
+
+def let_go(compose: Compose) -> None:
+    """Take the pins off snapshots that were kept for a way back; one that stays pinned is met again the next time."""
+    with suppress(StackError):
+        _, document = keeper.call(compose, ["list"])
+        pinned = {one["name"] for one in document.get("snapshots", []) if one.get("pinned")}
+        for name in to_let_go(history.read(compose.settings).lines, pinned):
+            keeper.call(compose, ["unpin", name])

@@ -19,6 +19,7 @@ HELD_S = 0.25  # without an answer for so long, a request is held by the gate; t
 DRAIN_S = 5.0  # then the visitors have waited long enough for somebody else's request
 DECIDED_S = 18.0  # from the first held request: the gate gives up after 30, and the way back takes its time
 PATIENCE, LEAST_S, MOST_S = 3.0, 6.0, 15.0  # for the start itself: times the candidate's, and within these
+FAIR = 1.5  # times the candidate's, whatever was lost before: rather visitors who wait than a good release taken back
 BACK_S = 25.0  # for the former app to be well again
 SICK_FOR_S = 1.5  # an answer of health is kept for a second: this is another look
 PAUSE_S = 0.05
@@ -103,8 +104,7 @@ def forward(two: Two, entry: Entry, times: Times, start_s: float) -> Entry:
             start(two.wanted)
         flag.shorten()
         with times.of("probe"):
-            patience = min(max(PATIENCE * start_s, LEAST_S), MOST_S)
-            _until_well(two, entry.to_image, min(time.monotonic() + patience, begun + DECIDED_S), restarts=0)
+            _until_well(two, entry.to_image, _decided_at(begun, time.monotonic(), start_s), restarts=0)
         entry = journal.write(settings, entry, Phase.COMMITTED)
         with times.of("open"):
             flag.lift()
@@ -196,6 +196,12 @@ def _drain(two: Two, flag: traffic.Flag) -> None:
         f"the app did not get quiet within {DRAIN_S:.0f} s: {seen.told()}",
         "wait until that upload or download has ended, or allow more time with --wait SECONDS",
     )
+
+
+def _decided_at(begun: float, now: float, start_s: float) -> float:
+    """Until when to wait for a start that is expected to take so long; a slow machine's is not taken for a bad one."""
+    patience = min(max(PATIENCE * start_s, LEAST_S), MOST_S)
+    return max(min(now + patience, begun + DECIDED_S), now + FAIR * start_s)
 
 
 def _is_held(url: str) -> bool:

@@ -1,5 +1,6 @@
 """The history by itself: its chain, a line that a crash cut short, and which release was live before which."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.evidence import door
-from ops import history
+from ops import history, outcome
 from ops.history import Line
 from ops.settings import Settings
 
@@ -120,3 +121,15 @@ def test_line_is_json_with_its_keys_in_order(told: Settings) -> None:
     lines = text_of(told).splitlines()
 
     assert lines == [json.dumps(json.loads(line), sort_keys=True) for line in lines]
+
+
+def test_snapshots_of_ways_back_stay_pinned() -> None:
+    """Pinned stay the snapshots from before the releases that can be gone back from; no others of deploys do."""
+    names = "abcdefgh"
+    lines = [done("deploy", *pair) | {"snapshot": f"before {pair[1]}"} for pair in itertools.pairwise(names)]
+    lines += [done("deploy", "h", "x", "rejected") | {"snapshot": "before x"}]
+    pinned = {str(line["snapshot"]) for line in lines} | {"an operator's"}
+    gone = outcome.to_let_go(lines, pinned)
+    door.saw("to let go", ", ".join(gone))
+
+    assert gone == ["before b", "before c", "before x"]

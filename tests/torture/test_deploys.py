@@ -5,6 +5,7 @@ tests/operations/test_bad_releases.py has a few of each in the gate.
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from fixtures.deploys import Trials
 from fixtures.evidence import Door
 from fixtures.killed_deploys import kill_often
 from fixtures.kinds import REJECTED, ROLLED_BACK, Kind
+from fixtures.restarted_engine import restart_often
 from fixtures.run import publish
 
 pytestmark = pytest.mark.torture
@@ -62,3 +64,21 @@ def test_killed_deployers_leave_old_or_new(
 
     assert done.faults == []
     assert len(done.phases) >= contract.deploy.whole("kill_phases"), json.dumps(told)
+
+
+@pytest.mark.promise("an engine that restarts under a deploy leaves the old release or the new one, whole")
+def test_restarted_engine_leaves_old_or_new(
+    images: dict[str, str],
+    tmp_path: Path,
+    seed: int,
+    contract: Contract,
+    evidence: Door,
+    pytestconfig: pytest.Config,
+) -> None:
+    """An engine of our own, restarted in the middle of deploys, comes back with a site that is old or new, whole."""
+    done = restart_often(images, tmp_path, seed, contract.deploy.whole("restarts_long"))
+    evidence.saw(
+        "restarted engine", publish(pytestconfig, "torture-restarted-engine", {"seed": seed, **done.figures()})
+    )
+
+    assert done.faults == []
