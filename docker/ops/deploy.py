@@ -29,7 +29,7 @@ from ops import (
 )
 from ops.actor import actor
 from ops.compose import Compose
-from ops.errors import DeployError, Ending, Exit, StackError, ending
+from ops.errors import DeployError, Ending, Exit, StackError, ending, in_words
 from ops.journal import Entry, Phase
 from ops.patience import to_the_end
 from ops.release import Release
@@ -87,10 +87,7 @@ def deploy(compose: Compose, ui: Ui, wish: Wish) -> int:
             f"there is no stack in {settings.root} to deploy to", "./stack up starts one", Ending.PREFLIGHT
         )
     with roots.locked(settings, wish.verb):
-        try:
-            settle.settle(compose, ui)
-        except StackError as error:
-            raise switch.is_down(error) from error
+        _settle(compose, ui, wish)
         former = releases.current(settings)
         if former is None:
             raise DeployError("nothing was ever started here", "./stack up starts it", Ending.PREFLIGHT)
@@ -108,6 +105,21 @@ def deploy(compose: Compose, ui: Ui, wish: Wish) -> int:
         if wish.dry_run:
             return _show_plan(story, vouched)
         return _carry_out(story)
+
+
+def _settle(compose: Compose, ui: Ui, wish: Wish) -> None:
+    """Settle what is open, unless nothing is to be changed: then nobody can plan yet."""
+    if not wish.dry_run:
+        try:
+            settle.settle_before(compose, ui)
+        except StackError as error:
+            raise switch.is_down(error) from error
+    elif cut_short := journal.read(compose.settings):
+        raise DeployError(
+            f"{cut_short.verb} {cut_short.id} was cut short while {cut_short.phase}: what is live is not settled",
+            "the next command that changes anything settles it first: this one without --dry-run, or ./stack restart",
+            Ending.PREFLIGHT,
+        )
 
 
 def _choose(compose: Compose, wish: Wish, former: Release) -> tuple[Release, Vouched, str | None]:
@@ -223,7 +235,7 @@ def _show_plan(story: _Story, vouched: Vouched) -> int:
 
 def _carry_out(story: _Story) -> int:
     """Back up, try, switch, watch; each way that this ends has its line in the history."""
-    settings, ui = story.settings, story.ui
+    ui = story.ui
     try:
         with ending(Ending.PREFLIGHT):
             _back_up(story)
@@ -232,9 +244,7 @@ def _carry_out(story: _Story) -> int:
         with to_the_end(ui, f"The {story.wish.verb}"):
             with ending(Ending.REJECTED):
                 _switch(story)
-            with ending(Ending.DOWN):
-                _watch(story)
-            unfinished = _finish(story)
+            unfinished = _watch(story) or _finish(story)
     except DeployError as ended:
         outcomes = {
             Ending.PREFLIGHT: "preflight-failed",
@@ -244,19 +254,34 @@ def _carry_out(story: _Story) -> int:
             Ending.DOWN: "down",
         }
         said = outcomes.get(Ending(ended.code), "failed")
-        history.append(settings, outcome.line(story.entry, said, ended.code, ended.message.splitlines()[0]))
-        if ended.code != Ending.DOWN or isinstance(ended.__cause__, Stuck):
-            journal.close(settings)
-        if ended.code != Ending.DOWN:
-            outcome.let_go(story.two.former)
+        _write_down(story, said, ended)
         ended.document = _document(story, said, ended.code)
         raise
     except KeyboardInterrupt:
         interrupted = DeployError("interrupted before the switch", "the live site was not touched", Ending.REJECTED)
-        history.append(settings, outcome.line(story.entry, "rejected", interrupted.code, interrupted.message))
+        _write_down(story, "rejected", interrupted)
         raise interrupted from None
     _tell(story, unfinished)
     return Ending.LIVE
+
+
+def _write_down(story: _Story, said: str, ended: DeployError) -> None:
+    """Let records, history and journal say how it ended; where they cannot, what is open stays so and is settled."""
+    settings = story.settings
+    stuck = isinstance(ended.__cause__, Stuck)
+    try:
+        if ended.code == Ending.ROLLED_BACK:
+            outcome.record(story.two.former, story.former)
+        elif stuck:
+            outcome.record(story.two.wanted, story.wanted)
+        history.append(settings, outcome.line(story.entry, said, ended.code, ended.message.splitlines()[0]))
+        if ended.code != Ending.DOWN or stuck:
+            journal.close(settings)
+    except Exception as failed:  # how it ended is true all the same, and must not be told as something else
+        ended.message += f"\nthis could not be written down: {in_words(failed).message}"
+        ended.hint += f"; make {journal.path(settings).parent} writable: the next command that changes settles it"
+    if ended.code != Ending.DOWN:
+        outcome.let_go(story.two.former)
 
 
 def _back_up(story: _Story) -> None:
@@ -294,13 +319,17 @@ def _try_candidate(story: _Story) -> None:
 
 def _switch(story: _Story) -> None:
     """Hold, exchange, open; when that fails go back in the same hold."""
+
+    def came_to(entry: Entry) -> None:
+        story.entry = entry
+
     ends = time.monotonic() + story.wish.wait_s
     with story.ui.step("Switch, while the gate holds the visitors") as step:
         step.well = False
         while True:
             _wait_for_long_requests(story, ends)
             try:
-                story.entry = switch.forward(story.two, story.entry, story.times, story.start_s)
+                switch.forward(story.two, story.entry, story.times, story.start_s, came_to)
                 break
             except Unquiet as unquiet:
                 if time.monotonic() > ends:
@@ -308,10 +337,7 @@ def _switch(story: _Story) -> None:
                         f"{unquiet.message}; the live site was not touched", unquiet.hint, Ending.REJECTED
                     ) from unquiet
             except Exception as failed:  # a defect of ours as well: nobody else would bring the site back
-                seen = (
-                    failed if isinstance(failed, StackError) else StackError(f"{type(failed).__name__}: {failed}", "")
-                )
-                _go_back(story, seen)
+                _go_back(story, in_words(failed))
         step.well = True
 
 
@@ -332,35 +358,47 @@ def _wait_for_long_requests(story: _Story, ends: float) -> None:
 
 def _go_back(story: _Story, failed: StackError) -> None:
     """Bring the former release back, and raise the error that says so."""
-    settings = story.settings
-    open_entry = journal.read(settings) or story.entry
+    began = story.entry.phase in (Phase.STARTED, Phase.COMMITTED)
     story.ui.warn(f"{preflight.in_words(failed)}: going back to {story.former.id}")
     try:
-        story.entry = switch.undo(story.two, open_entry, story.times)
+        story.entry = switch.undo(story.two, story.entry, story.times)
     except Stuck as stuck:
-        outcome.record(story.two.wanted, story.wanted)
         raise DeployError(f"{stuck.message}\nwhat was seen: {failed.message}", stuck.hint, Ending.DOWN) from stuck
-    except StackError as worse:
+    except Exception as worse:
         raise DeployError(
-            f"the way back failed too: {worse.message}\nwhat was seen first: {failed.message}",
-            f"./stack up tries again; the data is kept in data/balades.db.backup and in {open_entry.snapshot}",
+            f"the way back failed too: {in_words(worse).message}\nwhat was seen first: {failed.message}",
+            f"./stack up tries again; the data is kept in data/balades.db.backup and in {story.entry.snapshot}",
             Ending.DOWN,
         ) from worse
-    outcome.record(story.two.former, story.former)
     data = "code and data are" if story.entry.data_is_back else "the code is"
+    what = "did not get well" if began else "was not started, for the switch failed"
     raise DeployError(
-        f"release {story.wanted.id} did not get well, {data} back at {story.former.id}, which serves\n"
+        f"release {story.wanted.id} {what}; {data} back at {story.former.id}, which serves\n"
         f"what was seen: {failed.message}",
-        "mend the release, then ./stack build, ./stack test and deploy again",
+        "mend what was seen, then ./stack build, ./stack test and deploy again",
         Ending.ROLLED_BACK,
     ) from failed
 
 
-def _watch(story: _Story) -> None:
-    """Look at it for a while as visitors see it; one that gets sick goes back while nothing is lost by that."""
-    outcome.record(story.two.wanted, story.wanted)
-    if not story.wish.watch_s:
-        return
+def _watch(story: _Story) -> str | None:
+    """Look at it for a while as visitors see it; one that gets sick goes back while nothing is lost by that.
+
+    Return why not, where nobody could look: the release is live all the same, and a journal that stays open says so.
+    """
+    try:
+        outcome.record(story.two.wanted, story.wanted)
+        if story.wish.watch_s:
+            _watch_for_a_while(story)
+    except DeployError:
+        raise
+    except Exception as failed:
+        told = in_words(failed).message
+        story.ui.warn(f"the release is live, and nobody could watch it to the end: {told}")
+        return told
+    return None
+
+
+def _watch_for_a_while(story: _Story) -> None:
     ends = time.monotonic() + story.wish.watch_s
     before = container.inspect(story.two.app).restarts
     sick = 0
@@ -389,9 +427,10 @@ def _finish(story: _Story) -> str | None:
         outcome.close(settings, story.entry, "live", Ending.LIVE)
         releases.retire(settings, outcome.spared(settings, story.former.id, story.wanted.id))
         outcome.let_go(story.two.wanted)
-    except (StackError, OSError) as error:
-        ui.warn(f"the release is live, and not everything has followed: {error}; the next command that changes goes on")
-        return str(error)
+    except Exception as failed:
+        told = in_words(failed).message
+        ui.warn(f"the release is live, and not everything has followed: {told}; the next command that changes goes on")
+        return told
     return None
 
 

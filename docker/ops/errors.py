@@ -1,8 +1,10 @@
 """One exception for everything that goes wrong on the host side, and every exit code with its meaning."""
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -80,9 +82,27 @@ class DeployError(StackError):
         self.document: dict[str, object] = {}  # for --json, beside the error
 
 
+def in_words(failed: Exception) -> StackError:
+    """Put whatever went wrong into words; a defect of ours is told by what it is and where."""
+    if isinstance(failed, StackError):
+        return failed
+    if isinstance(failed, OSError):
+        subject = failed.filename or "the system"
+        return StackError(f"{subject}: {failed.strerror or failed}", "mend that, then run this again")
+    where = traceback.extract_tb(failed.__traceback__)[-1:]
+    at = f", {Path(where[0].filename).name} line {where[0].lineno}" if where else ""
+    return StackError(
+        f"a defect of ./stack: {type(failed).__name__}: {failed}{at}",
+        "./stack status shows what serves; report this defect with the line above",
+    )
+
+
 @contextmanager
 def ending(code: Ending) -> Iterator[None]:
-    """Let whatever goes wrong inside end a deploy with this code; a lock that is held stays one."""
+    """Let whatever goes wrong inside end a deploy with this code; a lock that is held stays one.
+
+    A defect is never the usage of whoever called.
+    """
     try:
         yield
     except DeployError:
@@ -91,5 +111,8 @@ def ending(code: Ending) -> Iterator[None]:
         busy = error.code == Exit.BUSY
         raise DeployError(error.message, error.hint, Ending.BUSY if busy else code) from error
     except OSError as error:
-        subject = error.filename or "the system"
-        raise DeployError(f"{subject}: {error.strerror}", "mend that, then run this again", code) from error
+        told = in_words(error)
+        raise DeployError(told.message, told.hint, code) from error
+    except Exception as defect:
+        told = in_words(defect)
+        raise DeployError(told.message, told.hint, Ending.PREFLIGHT if code is Ending.USAGE else code) from defect

@@ -76,7 +76,7 @@ def to_let_go(lines: list[dict[str, Any]], pinned: set[str]) -> list[str]:
 
 def let_go(compose: Compose) -> None:
     """Take the pins off snapshots that were kept for a way back; one that stays pinned is met again the next time."""
-    with suppress(StackError):
+    with suppress(StackError, OSError):
         _, document = keeper.call(compose, ["list"])
         pinned = {one["name"] for one in document.get("snapshots", []) if one.get("pinned")}
         for name in to_let_go(history.read(compose.settings).lines, pinned):

@@ -19,8 +19,20 @@ class Act(Enum):
     LEAVE = "leave"
 
 
-def plan(phase: Phase, *, well: bool, opened: bool, schema_changes: bool) -> Act:
-    """Decide by how far it came, whether the wanted app is well, and whether it ever opened to visitors; pure."""
+# Which lines of the history end a switch that had come so far; any other was written while something was still to do.
+_ENDS = {
+    Phase.COMMITTED: ("live", "settled-forward"),
+    Phase.ROLLING_BACK: ("rolled-back", "settled-back"),
+}
+
+
+def plan(phase: Phase, *, well: bool, opened: bool, schema_changes: bool, gone_back: bool) -> Act:
+    """Decide by how far it came, whether the wanted app is well, and whether it ever opened to visitors; pure.
+
+    `gone_back`: the former app is there again, and the way back could not be written down.
+    """
+    if gone_back:
+        return Act.BACK
     if phase is Phase.COMMITTED:
         return Act.FORWARD
     if phase is not Phase.STARTED:
@@ -30,11 +42,20 @@ def plan(phase: Phase, *, well: bool, opened: bool, schema_changes: bool) -> Act
     return Act.LEAVE if opened and schema_changes else Act.BACK
 
 
+def is_over(phase: Phase, outcomes: list[str]) -> bool:
+    """Whether a switch was killed between its last two steps: the line that ends it, and the end of the journal; pure.
+
+    The line must fit how far it came.
+    """
+    return bool(outcomes) and outcomes[-1] in _ENDS.get(phase, ())
+
+
 def settle(compose: Compose, ui: Ui) -> str | None:
     """End an open switch, and say how in the history. Return the outcome; None where nothing was open.
 
-    The caller holds the lock. Raises StackError when neither release could be brought to serve; the journal is
-    then still open, unless only somebody's choice can help.
+    The caller holds the lock. What was committed is decided: it ends forward, and whoever is not well then is told of,
+    for the verb that was asked for may be the one that mends it. Raises StackError when neither release could be
+    brought to serve; the journal is then still open, unless only somebody's choice can help.
     """
     settings = compose.settings
     if candidate.left_behind(compose):
@@ -42,17 +63,19 @@ def settle(compose: Compose, ui: Ui) -> str | None:
     entry = journal.read(settings)
     if entry is None:
         return None
-    ended = [line["outcome"] for line in history.read(settings).lines if line.get("id") == entry.id]
-    if ended and ended[-1] != "down":
-        journal.close(settings)  # killed between its last two steps
+    ended = [str(line.get("outcome")) for line in history.read(settings).lines if line.get("id") == entry.id]
+    if is_over(entry.phase, ended):
+        journal.close(settings)
         return None
     former, wanted = _release(compose, entry.from_), _release(compose, entry.to)
     two = Two(_bound(compose, former), _bound(compose, wanted))
     with ui.step(f"Settle {entry.verb} {entry.id}, which was cut short while {entry.phase}") as step:
         step.well = False
-        done = _carry_out(two, entry, former, wanted)
-        step.well = True
+        done, illness = _carry_out(two, entry, former, wanted)
+        step.well = illness is None
     ui.warn(f"{entry.verb} {entry.id} from {entry.from_} to {entry.to} was cut short; it is {done}")
+    if illness is not None:
+        ui.warn(f"{illness}\n./stack rollback goes back to {entry.from_}")
     return done
 
 
@@ -71,22 +94,21 @@ def settle_before(compose: Compose, ui: Ui) -> None:
         ) from error
 
 
-def _carry_out(two: Two, entry: Entry, former: Release, wanted: Release) -> str:
+def _carry_out(two: Two, entry: Entry, former: Release, wanted: Release) -> tuple[str, str | None]:
+    """Return the outcome, and what is not well all the same."""
     settings = two.wanted.settings
     seen = container.inspect(two.app)
     well = entry.phase is Phase.STARTED and seen.image == entry.to_image and _gets_well(two)
-    opened = entry.phase is Phase.STARTED and seen is not container.MISSING and traffic.opened_by(two.app) == entry.id
-    act = plan(entry.phase, well=well, opened=opened, schema_changes=entry.schema_changes)
+    opened = seen is not container.MISSING and entry.phase is Phase.STARTED and switch.may_have_served(two, entry)
+    gone_back = entry.phase in (Phase.STARTED, Phase.COMMITTED) and switch.gone_back(seen, entry)
+    act = plan(entry.phase, well=well, opened=opened, schema_changes=entry.schema_changes, gone_back=gone_back)
     if act is Act.FORWARD:
         entry = journal.write(settings, entry, Phase.COMMITTED)
-        switch.start(two.wanted)
-        switch.wait_well(two, switch.BACK_S)
-        traffic.Flag(two.app, entry.id).lift()
-        switch.until_open(two.url, switch.BACK_S)
-        outcome.follow(two.wanted)
+        illness = _bring_forward(two, entry)
         outcome.record(two.wanted, wanted)
-        outcome.close(settings, entry, "settled-forward", Ending.LIVE)
-        return "settled-forward"
+        code = Ending.LIVE if illness is None else Ending.DOWN
+        outcome.close(settings, entry, "settled-forward", code, (illness or "").partition("\n")[0])
+        return "settled-forward", illness
     try:
         switch.undo(two, entry, Times())
     except Stuck as stuck:
@@ -95,7 +117,20 @@ def _carry_out(two: Two, entry: Entry, former: Release, wanted: Release) -> str:
         raise
     outcome.record(two.former, former)
     outcome.close(settings, entry, "settled-back", Ending.ROLLED_BACK)
-    return "settled-back"
+    return "settled-back", None
+
+
+def _bring_forward(two: Two, entry: Entry) -> str | None:
+    """Let the wanted release serve, and what follows it too; return what is in the way of that."""
+    try:
+        switch.start(two.wanted)
+        switch.wait_well(two, switch.BACK_S)
+        traffic.Flag(two.app, entry.id).lift()
+        switch.until_open(two.url, switch.BACK_S)
+        outcome.follow(two.wanted)
+    except StackError as error:
+        return f"release {entry.to} is not well: {error.message}"
+    return None
 
 
 def _gets_well(two: Two) -> bool:

@@ -3,10 +3,10 @@
 import http.client
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,16 +70,19 @@ class Stuck(StackError):  # noqa: N818
     """Neither forward nor back without losing what was acknowledged: somebody must choose."""
 
 
-def forward(two: Two, entry: Entry, times: Times, start_s: float) -> Entry:
+def forward(two: Two, entry: Entry, times: Times, start_s: float, came_to: Callable[[Entry], None]) -> None:
     """Go from the former app to the wanted one; return when it serves. Raises Unquiet with nothing changed.
 
     `start_s` is how long the candidate took to start: one that takes a multiple of it is waited for no longer, for the
     way back takes its time too and the gate holds for 30 s.
 
-    Whatever else it raises leaves the journal as far as it came: undo() goes back from there.
+    `came_to` is told each phase once it is written down, and whatever else is raised: undo() goes back from there.
     """
-    settings = two.wanted.settings
-    entry = journal.write(settings, entry, Phase.DRAINING)
+
+    def reach(phase: Phase) -> None:
+        came_to(journal.write(two.wanted.settings, entry, phase))
+
+    reach(Phase.DRAINING)
     begun = time.monotonic()
     flag = traffic.Flag(two.app, entry.id)
     with flag.renewed(), keeper.ready(two.former, "keep") as keep:
@@ -92,11 +95,11 @@ def forward(two: Two, entry: Entry, times: Times, start_s: float) -> Entry:
             with times.of("stop"):
                 run(["docker", "stop", two.app])  # one that waits to be restarted
                 traffic.lay_flag(two.app, entry.id, traffic.OVER_THE_START_S)
-        entry = journal.write(settings, entry, Phase.STOPPED)
+        reach(Phase.STOPPED)
         with times.of("keep"):
             _expect_done("keep", keep())
-        entry = journal.write(settings, entry, Phase.KEPT)
-        entry = journal.write(settings, entry, Phase.STARTED)
+        reach(Phase.KEPT)
+        reach(Phase.STARTED)
         if entry.data_from:
             with times.of("data"):
                 _keeper(two.former, "put-back", entry.data_from)
@@ -105,11 +108,10 @@ def forward(two: Two, entry: Entry, times: Times, start_s: float) -> Entry:
         flag.shorten()
         with times.of("probe"):
             _until_well(two, entry.to_image, _decided_at(begun, time.monotonic(), start_s), restarts=0)
-        entry = journal.write(settings, entry, Phase.COMMITTED)
-        with times.of("open"):
+        reach(Phase.COMMITTED)
+        with times.of("open"), suppress(StackError):  # it is decided: what is not lifted runs out
             flag.lift()
     times.phases["hold"] = round((time.monotonic() - begun) * 1000)
-    return entry
 
 
 def undo(two: Two, entry: Entry, times: Times) -> Entry:
@@ -117,16 +119,17 @@ def undo(two: Two, entry: Entry, times: Times) -> Entry:
 
     Begun anew after a kill, it ends the same. Raises Stuck when that would lose acknowledged writes or the former
     code cannot read what is there; the wanted app is then left as it is. Raises StackError when it fails.
+
+    A journal that takes no word keeps nobody down: begun anew from what it says, the way back ends the same too.
     """
-    settings = two.former.settings
     with times.of("back"):
         if entry.phase in (Phase.STARTED, Phase.COMMITTED):
             entry = _decide(two, entry)
         if entry.phase is Phase.ROLLING_BACK:
             two.former.run("up", "--no-start", "--no-build", "--no-deps", "app")
-            if entry.data_back and not entry.data_is_back:
+            if entry.data_back and not entry.data_is_back and not _was_back(two, entry):
                 _keeper(two.former, "put-back")
-                entry = journal.write(settings, entry, Phase.ROLLING_BACK, data_is_back=True)
+                entry = _noted(two, entry, data_is_back=True)
         start(two.former)
         wait_well(two, BACK_S)
         traffic.Flag(two.app, entry.id).lift()
@@ -262,22 +265,45 @@ def _unwell(two: Two, why: str) -> StackError:
 
 def _decide(two: Two, entry: Entry) -> Entry:
     """Stop the wanted app, then ask whether it ever opened, and write down what follows from that."""
-    settings = two.former.settings
     seen = container.inspect(two.app)
     if seen is container.MISSING:
         two.former.run("up", "--no-start", "--no-build", "--no-deps", "app")
     grace = [] if entry.phase is Phase.COMMITTED else ["--time", str(KILLED_AFTER_S)]
     run(["docker", "stop", *grace, two.app])
-    opened = traffic.opened_by(two.app) == entry.id
-    if opened and entry.schema_changes:
-        run(["docker", "start", two.app])
+    opened = may_have_served(two, entry)
+    if opened and entry.schema_changes and not gone_back(seen, entry):
+        start(two.wanted)
         raise Stuck(
             f"release {entry.to} is not well, and it has served: going back to {entry.from_} would lose what was "
             f"written since {entry.began}, for the schema changed with it",
             f"mend it and deploy that; or give those writes up and bring code and data of {entry.snapshot} back: "
             "./stack rollback --with-data",
         )
-    return journal.write(settings, entry, Phase.ROLLING_BACK, data_back=not opened)
+    return _noted(two, entry, data_back=not opened)
+
+
+def _was_back(two: Two, entry: Entry) -> bool:
+    """Whether the former app has served on the data of before, which could not be noted then."""
+    run(["docker", "stop", two.app])
+    return traffic.may_have_opened(two.app, entry.id)
+
+
+def may_have_served(two: Two, entry: Entry) -> bool:
+    """Whether somebody may have been told of a write since: the mark says so, or that it was to open."""
+    return entry.phase is Phase.COMMITTED or traffic.may_have_opened(two.app, entry.id)
+
+
+def gone_back(seen: container.Container, entry: Entry) -> bool:
+    """Whether the way back was taken before: with the former app there anew, it is that one that has served."""
+    return entry.from_image != entry.to_image and seen.image == entry.from_image
+
+
+def _noted(two: Two, entry: Entry, **changes: Any) -> Entry:
+    """Note how far the way back has come; where that cannot be written, know it at least."""
+    try:
+        return journal.write(two.former.settings, entry, Phase.ROLLING_BACK, **changes)
+    except OSError:
+        return replace(entry, phase=Phase.ROLLING_BACK, **changes)
 
 
 def is_down(error: StackError) -> DeployError:

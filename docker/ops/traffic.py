@@ -62,27 +62,40 @@ def look(container: str) -> Seen:
             draining=bool(told["draining"]),
         )
     except (ValueError, KeyError, TypeError) as error:
+        said = (done.stdout + done.stderr).strip()
+        mark = "move state/app/opened below MONSITE_ROOT away, the site does without; then run this again"
         raise StackError(
-            f"{container} does not say what it has in hand: {(done.stdout + done.stderr).strip()[:200]!r}",
-            "./stack logs app shows more",
+            f"{container} does not say what it has in hand: {said[:200]!r}",
+            mark if OPENED in said else "./stack logs app shows more",
         ) from error
 
 
-def opened_by(container: str) -> str | None:
-    """Return the switch after which the app that ran last opened; asked of the folder, whether it runs or not."""
+def may_have_opened(container: str, deploy: str) -> bool:
+    """Whether the app that ran last may have served since this switch; asked of the folder, whether it runs or not.
+
+    A mark that cannot be read counts as one: data never goes back on doubt.
+    """
     argv = ["docker", "cp", f"{container}:{OPENED}", "-"]
     done = subprocess.run(argv, capture_output=True, check=False, start_new_session=True)
     if done.returncode:
         if b"Could not find" in done.stderr or b"no such file" in done.stderr.lower():
-            return None
+            return False
         raise StackError(
             f"{container}: nobody can tell whether it opened: {done.stderr.decode(errors='replace').strip()}",
             "./stack doctor checks the machine; then run this again",
         )
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        member = archive.extractfile(archive.getmembers()[0])
-        told = json.loads(member.read()) if member else {}
-    return str(told.get("deploy"))
+    return names(done.stdout, deploy)
+
+
+def names(packed: bytes, deploy: str) -> bool:
+    """Whether a mark, as the engine hands it out, names this switch, or nobody can tell what it names; pure."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            member = archive.extractfile(archive.getmembers()[0])
+            named = json.loads(member.read())["deploy"] if member else None
+    except (tarfile.TarError, IndexError, ValueError, KeyError, TypeError):
+        return True
+    return not isinstance(named, str) or named == deploy
 
 
 def lay_flag(container: str, deploy: str, seconds: float) -> None:

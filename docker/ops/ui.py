@@ -25,6 +25,17 @@ class _Paper(Console):
         _discard(self.file)
 
 
+class _Words(_Paper):
+    """A console for what is said beside the result: one that takes no more words ends nothing that is under way."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Say it, or go on without."""
+        try:
+            super().print(*objects, **how)
+        except OSError:
+            _discard(self.file)
+
+
 @dataclass
 class Step:
     """A step under way; whoever takes it may say that it did not go well."""
@@ -40,7 +51,7 @@ class Ui:
     quiet: bool = False
     as_json: bool = False
     out: Console = field(default_factory=lambda: _Paper(highlight=False, soft_wrap=True))
-    err: Console = field(default_factory=lambda: _Paper(stderr=True, highlight=False, soft_wrap=True))
+    err: Console = field(default_factory=lambda: _Words(stderr=True, highlight=False, soft_wrap=True))
 
     @contextmanager
     def step(self, what: str) -> Iterator[Step]:

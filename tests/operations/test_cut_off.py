@@ -1,0 +1,79 @@
+"""A switch that is cut off where it hurts: its journal takes no word, or it is committed and the release gets sick."""
+
+import json
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from fixtures.deploys import DEPLOY_S, WITHOUT_REPORT, Trials, faults_of, lines, live
+from fixtures.kinds import ROLLED_BACK, good
+from fixtures.launches import launch, pretend_docker
+from fixtures.made_releases import own
+from fixtures.stack import Stack
+from fixtures.wait import wait_for
+
+JOURNAL = "state/deploy.json"
+UNWRITABLE = "state/.deploy.json.part"  # a folder of this name, and the journal takes no further word
+
+
+@pytest.fixture
+def unwritable_once_started(module_stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What lets the journal take no word from the moment that the wanted app is started."""
+    there, open_journal = module_stack.root / UNWRITABLE, module_stack.root / JOURNAL
+    once = f"grep -qs '\"started\"' {open_journal} && mkdir -p {there}"
+    script = f'{once}; exec {shutil.which("docker")} "$@"'
+    yield pretend_docker(tmp_path / "bin", script)
+    if there.exists():
+        there.rmdir()
+
+
+@pytest.mark.promise("a bad release does not reach the site")
+def test_journal_that_takes_no_word_is_no_obstacle_to_the_way_back(
+    trials: Trials, unwritable_once_started: dict[str, str]
+) -> None:
+    """An error of the system in the hold takes the way back, code and data, and the history says that."""
+    stack, before = trials.stack, own(trials.stack)
+    wanted = trials.make(stack, good(2))
+    argv = ("deploy", "--release", wanted.id, *WITHOUT_REPORT, "--watch-seconds", "0")
+    with trials.visitors() as visits, launch(stack, *argv, env=unwritable_once_started) as deployer:
+        done = deployer.end(within=DEPLOY_S)
+
+    assert done.code == trials.contract.deploy.whole("rolled_back")
+    assert faults_of(stack, before, 1, visits) == []
+    assert [(line["outcome"], line["to"]) for line in lines(stack)[-1:]] == [("rolled-back", wanted.id)]
+
+
+@pytest.mark.promise("a release can be taken back")
+def test_committed_release_that_gets_sick_can_be_left(own_trials: Trials) -> None:
+    """A deployer is killed while it watches, its release gets sick: the next command settles that, and rolls back."""
+    stack, before = own_trials.stack, own(own_trials.stack)
+    wanted = own_trials.make(stack, ROLLED_BACK["sick-later"])
+    with launch(stack, "deploy", "--release", wanted.id, *WITHOUT_REPORT) as deployer:
+        wait_for("the switch to be committed", lambda: phase(stack) == "committed", DEPLOY_S)
+        deployer.signal(signal.SIGKILL)
+        deployer.process.wait()
+    written = stack.read_walks()
+    wait_for("the release to get sick", lambda: not well(stack), own_trials.contract.recovery.ready_s)
+
+    stack.run("rollback", "--watch-seconds", "0", within=DEPLOY_S)
+
+    told = [(line["verb"], line["outcome"], line["to"]) for line in lines(stack)]
+    assert told == [("deploy", "settled-forward", wanted.id), ("rollback", "live", before.id)]
+    assert (live(stack), stack.read_walks()) == ("own", written)
+
+
+def well(stack: Stack) -> bool:
+    """Tell whether the site says of itself that it is well."""
+    return requests.get(f"{stack.url}/api/health", timeout=5).ok
+
+
+def phase(stack: Stack) -> str:
+    """Tell how far the open journal says that a switch has come."""
+    try:
+        return str(json.loads((stack.root / JOURNAL).read_text(encoding="utf-8"))["phase"])
+    except FileNotFoundError:
+        return ""
