@@ -349,8 +349,10 @@ def restore(
 Without = Annotated[
     str | None, typer.Option("--without-report", metavar="REASON", help="Do it without a report; the history says why.")
 ]
-Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for long requests.", min=0)]
-Watch = Annotated[float, typer.Option("--watch-seconds", hidden=True, min=0)]
+Wait = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for long requests.", min=0, max=86400)
+]
+Watch = Annotated[float, typer.Option("--watch-seconds", hidden=True, min=0, max=86400)]
 OnlyPlan = Annotated[bool, typer.Option("--dry-run", help="Look, show the plan, change nothing.")]
 
 
@@ -411,7 +413,7 @@ def rollback(
     raise typer.Exit(deploying.carry_out(wish, Ui(quiet, as_json)))
 
 
-@app.command(epilog=CODES)
+@app.command(cls=deploying.Documented, epilog=CODES)
 def history(
     limit: Annotated[int, typer.Option("--limit", help="How many lines.", min=1)] = 20, as_json: Json = False
 ) -> None:

@@ -7,22 +7,34 @@ from typer.core import TyperCommand
 from ops import deploy, engine, release
 from ops.compose import Compose
 from ops.deploy import Wish
-from ops.errors import DeployError, Ending, ending
+from ops.errors import DeployError, Ending, Exit, ending
 from ops.settings import load
 from ops.ui import Ui
 
 
-class Command(TyperCommand):
+class Documented(TyperCommand):
+    """A verb whose wrong usage is one JSON document too, where that was asked for."""
+
+    usage = int(Exit.USAGE)
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **kwargs: Any) -> Any:
+        """Read the options."""
+        given = list(args)
+        try:
+            return super().make_context(info_name, args, *more, **kwargs)
+        except Exception as wrong:
+            if getattr(wrong, "exit_code", 0):
+                wrong.exit_code = self.usage  # type: ignore[attr-defined]  # typer reads it
+                told = wrong.format_message() if hasattr(wrong, "format_message") else str(wrong)
+                hint = f"./stack {info_name} --help lists what it takes"
+                Ui(as_json="--json" in given).emit({"error": told, "hint": hint, "code": self.usage})
+            raise
+
+
+class Command(Documented):
     """A verb whose wrong usage has the code of its own list."""
 
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Read the options."""
-        try:
-            return super().make_context(*args, **kwargs)
-        except Exception as wrong:
-            if hasattr(wrong, "exit_code") and wrong.exit_code:
-                wrong.exit_code = int(Ending.USAGE)
-            raise
+    usage = int(Ending.USAGE)
 
 
 def carry_out(wish: Wish, ui: Ui) -> int:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 
-from ops import published, roots, words
+from ops import files, published, roots, words
 from ops.errors import Exit, StackError
 from ops.journal import now
 from ops.settings import Settings
@@ -37,6 +38,11 @@ def path(settings: Settings) -> Path:
     return settings.root / "state" / "history.jsonl"
 
 
+def head(settings: Settings) -> Path:
+    """Where the newest line's number and digest stand: a chain alone does not show that its end was cut off."""
+    return settings.root / "state" / "history.head"
+
+
 def digest(line: Line) -> str:
     """The digest of a line, without itself."""
     rest = {key: value for key, value in line.items() if key != "sha256"}
@@ -52,7 +58,7 @@ def parse(text: str) -> Told:
     for number, raw in enumerate(whole.splitlines(), start=1):
         try:
             line = json.loads(raw)
-            expected = {"n": len(lines) + 1, "previous": previous, "sha256": digest(line)}
+            expected = {"n": number_of(lines) + 1, "previous": previous, "sha256": digest(line)}
             wrong = [key for key, value in expected.items() if line.get(key) != value]
         except (ValueError, AttributeError):
             faults.append(f"line {number} is no record")
@@ -64,12 +70,40 @@ def parse(text: str) -> Told:
     return Told(lines, tuple(faults))
 
 
+def number_of(lines: list[Line]) -> int:
+    """The number that the newest line bears; 0 without one."""
+    told = lines[-1].get("n") if lines else 0
+    return told if isinstance(told, int) else len(lines)
+
+
+def missing(told: Told, newest: Line | None) -> tuple[str, ...]:
+    """Say whether the line that was written last is gone, by what stands apart of it; pure."""
+    if newest is None or newest.get("sha256") in [line.get("sha256") for line in told.lines]:
+        return ()
+    return (
+        f"line {newest.get('n')} and perhaps some before it are missing: the newest one is {number_of(told.lines)}",
+    )
+
+
 def read(settings: Settings) -> Told:
     """Read it; nothing where nothing was done yet."""
     try:
-        return parse(path(settings).read_text(encoding="utf-8", errors="replace"))
+        told = parse(path(settings).read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
-        return Told([], ())
+        told = Told([], ())
+    try:
+        return Told(told.lines, told.faults + missing(told, _newest(settings)))
+    except (ValueError, TypeError, KeyError) as damage:
+        return Told(told.lines, (*told.faults, f"{head(settings)} cannot be understood ({damage})"))
+
+
+def _newest(settings: Settings) -> Line | None:
+    """Read what stands apart of the newest line; None before the first. Raises what a damaged file leads to."""
+    try:
+        told = json.loads(head(settings).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return {"n": int(told["n"]), "sha256": str(told["sha256"])}
 
 
 def append(settings: Settings, told: Line) -> Line:
@@ -80,9 +114,13 @@ def append(settings: Settings, told: Line) -> Line:
         if told.get("id") and (line.get("id"), line.get("outcome")) == (told["id"], told["outcome"]):
             return line
     _set_fragment_aside(file)
-    last = known.lines[-1] if known.lines else None
-    previous = str(last["sha256"]) if last else FIRST
-    line = {"schema": 1, "n": len(known.lines) + 1, **{key: told.get(key) for key in FIELDS}, "previous": previous}
+    last = _last(settings, known)
+    line = {
+        "schema": 1,
+        "n": number_of([last]) + 1,
+        **{key: told.get(key) for key in FIELDS},
+        "previous": str(last.get("sha256")),
+    }
     line["sha256"] = digest(line)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as out:
@@ -90,7 +128,18 @@ def append(settings: Settings, told: Line) -> Line:
         out.flush()
         os.fsync(out.fileno())
     roots.sync_folder(file.parent)
+    files.publish(head(settings), {"schema": 1, "n": line["n"], "sha256": line["sha256"]})
     return line
+
+
+def _last(settings: Settings, known: Told) -> Line:
+    """What the next line follows: where lines are missing, the one that was written last, so that it stays seen."""
+    newest = None
+    with suppress(ValueError, TypeError, KeyError):
+        newest = _newest(settings)
+    if newest and missing(known, newest):
+        return newest
+    return known.lines[-1] if known.lines else {"n": 0, "sha256": FIRST}
 
 
 def _set_fragment_aside(file: Path) -> None:
@@ -120,7 +169,7 @@ def lived(lines: list[Line]) -> list[Line]:
         if line.get("from") and (not stack or stack[-1]["to"] != line["from"]):
             stack.append({"to": line["from"], "to_images": line.get("from_images"), "outcome": "live"})
         known = [at for at, one in enumerate(stack) if one["to"] == line["to"]]
-        if line["verb"] == "rollback" and known:
+        if line.get("verb") == "rollback" and known:
             del stack[known[-1] + 1 :]
         elif not stack or stack[-1]["to"] != line["to"]:
             stack.append(line)
@@ -128,7 +177,14 @@ def lived(lines: list[Line]) -> list[Line]:
 
 
 def in_words(line: Line) -> list[str]:
-    """Tell one line in two or three."""
+    """Tell one line in two or three; one that nobody wrote so, as it stands."""
+    try:
+        return _in_words(line)
+    except (KeyError, ValueError, TypeError):
+        return [f"   ?  {escape(json.dumps(line, sort_keys=True))}"]
+
+
+def _in_words(line: Line) -> list[str]:
     took = f" after {line['seconds']:.1f} s" if line["seconds"] is not None else ""
     colour = published.GOOD if line["code"] == Exit.OK else published.BAD
     head = f"{line['n']:>4}  {words.moment(line['ended'])}  {line['verb']}"

@@ -51,8 +51,9 @@ def record(compose: Compose, live: Release) -> None:
     """Let the records say what runs now: this release, and the gate of an earlier one where that stayed."""
     settings = compose.settings
     gate = container.inspect(compose.container("gate")).image
-    known = [one.images["gate"] for one in (live, *releases.recorded(settings)) if one.images["gate"].id == gate]
-    if known and gate != live.images["gate"].id:
+    others = releases.recorded(settings) if gate != live.images["gate"].id else []
+    known = [one.images["gate"] for one in others if one.images["gate"].id == gate]
+    if known:
         runs = replace(live, images={**live.images, "gate": known[0]})
         files.publish(release.pointer(settings), release.document(runs))
     else:

@@ -120,12 +120,26 @@ def make_current(settings: Settings, recorded: Path) -> None:
 
 def current(settings: Settings) -> dict[str, str]:
     """Return what compose.yaml asks for, of the release that runs; nothing before the first `up`."""
+    path = pointer(settings)
     try:
-        recorded = json.loads(pointer(settings).read_text())
+        with understood(path):
+            recorded = json.loads(path.read_text(encoding="utf-8"))
+            images = {name: Image(**image) for name, image in recorded["images"].items()}
+            return _variables(images, recorded["version"])
     except FileNotFoundError:
         return {}
-    images = {name: Image(**image) for name, image in recorded["images"].items()}
-    return _variables(images, recorded["version"])
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Raise StackError where the block finds that a record is damaged."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as damage:
+        raise StackError(
+            f"{path.resolve()} is no record of a release ({type(damage).__name__}: {damage})",
+            "move that file away; ./stack build records the release of this checkout anew, ./stack up what runs",
+        ) from damage
 
 
 def _variables(images: dict[str, Image], version: str) -> dict[str, str]:

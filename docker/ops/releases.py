@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ops.settings import Settings
 
 KEPT = 5
 _INPUTS = re.compile(r":[0-9a-f]{12}$")
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
 _CACHED = timedelta(days=1)
 
 
@@ -38,13 +40,25 @@ def _image(told: dict[str, Any]) -> Image:
 
 
 def recorded(settings: Settings) -> list[Release]:
-    """Every recorded release, the newest first."""
-    documents = [json.loads(path.read_text(encoding="utf-8")) for path in folder(settings).glob("*.json")]
-    return [parse(one) for one in sorted(documents, key=lambda one: str(one["recorded"]), reverse=True)]
+    """Every recorded release, the newest first. Raises StackError where a record is damaged."""
+    known = []
+    for path in folder(settings).glob("*.json"):
+        with release.understood(path):
+            told = json.loads(path.read_text(encoding="utf-8"))
+            known.append((str(told["recorded"]), parse(told)))
+    return [one for _, one in sorted(known, key=lambda each: each[0], reverse=True)]
+
+
+def _read(path: Path) -> Release:
+    with release.understood(path):
+        return parse(json.loads(path.read_text(encoding="utf-8")))
 
 
 def choose(settings: Settings, wanted: str | None) -> Release:
     """Find a release by its id, or by how it begins; without one, the newest. Raises DeployError."""
+    if wanted and _NAME.fullmatch(wanted):
+        with suppress(FileNotFoundError):  # whatever state the other records are in
+            return _read(folder(settings) / f"{wanted}.json")
     known = recorded(settings)
     if not known:
         raise DeployError(
@@ -63,7 +77,7 @@ def choose(settings: Settings, wanted: str | None) -> Release:
 def current(settings: Settings) -> Release | None:
     """The release that runs; None before the first `up`."""
     try:
-        return parse(json.loads(release.pointer(settings).read_text(encoding="utf-8")))
+        return _read(release.pointer(settings))
     except FileNotFoundError:
         return None
 

@@ -70,6 +70,8 @@ def test_line_that_a_crash_cut_short_is_set_aside(told: Settings, cut: int) -> N
     file = history.path(told)
     text = text_of(told)
     file.write_text(text[:-cut], encoding="utf-8")
+    second = json.loads(text.splitlines()[1])
+    history.head(told).write_text(json.dumps({"n": second["n"], "sha256": second["sha256"]}), encoding="utf-8")
     assert history.read(told).faults == ()
 
     history.append(told, done("deploy", "c", "e"))
@@ -78,6 +80,68 @@ def test_line_that_a_crash_cut_short_is_set_aside(told: Settings, cut: int) -> N
     assert seen.faults == ()
     assert [line["to"] for line in seen.lines] == ["b", "c", "e"]
     assert file.with_name("history.fragments").read_text(encoding="utf-8").startswith(text.splitlines()[2][:-cut])
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_end_that_was_cut_off_is_noticed(told: Settings, left: int) -> None:
+    """Lines that are gone from the end are a fault, and stay one whatever is written later."""
+    text = "".join(text_of(told).splitlines(keepends=True)[:left])
+    history.path(told).write_text(text, encoding="utf-8")
+
+    cut_off = history.read(told).faults
+    history.append(told, done("deploy", "a", "e"))
+    later = history.read(told)
+
+    door.saw("faults", f"{cut_off}, then {later.faults}")
+    assert [fault.startswith("line 3") for fault in cut_off] == [True]
+    assert [
+        fault.startswith(f"line {left + 1} was changed, or one before it is missing") for fault in later.faults
+    ] == [True]
+    assert [line["n"] for line in later.lines] == [*range(1, left + 1), 4]
+
+
+def test_history_that_was_taken_away_is_noticed(told: Settings) -> None:
+    """Without its file the history is not one of a stack on which nothing was done."""
+    history.path(told).unlink()
+    faults = history.read(told).faults
+    door.saw("faults", "; ".join(faults))
+
+    assert [fault.startswith("line 3") for fault in faults] == [True]
+
+
+def test_line_that_was_not_synced_apart_is_none_missing(told: Settings) -> None:
+    """A power cut between a line and the record of the newest one leaves no fault."""
+    second = json.loads(text_of(told).splitlines()[1])
+    history.head(told).write_text(json.dumps({"n": 2, "sha256": second["sha256"]}), encoding="utf-8")
+
+    assert history.read(told).faults == ()
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"n": "two", "sha256": ""}'])
+def test_damaged_record_of_the_newest_line_is_a_fault(told: Settings, record: str) -> None:
+    """What stands apart and cannot be read is told by its file, and the next line is written all the same."""
+    history.head(told).write_text(record, encoding="utf-8")
+    faults = history.read(told).faults
+    door.saw("faults", "; ".join(faults))
+
+    assert [str(history.head(told)) in fault for fault in faults] == [True]
+    history.append(told, done("deploy", "d", "e"))
+    assert history.read(told).faults == ()
+
+
+@pytest.mark.parametrize("line", [{}, {"n": 1}, {"n": "x", "ended": 3, "seconds": "long", "to": None}])
+def test_line_that_nobody_wrote_so_is_shown_and_followed(told: Settings, line: Line) -> None:
+    """A line without its keys is a fault; it is shown as it stands, and the next one is written behind it."""
+    with history.path(told).open("a", encoding="utf-8") as file:
+        file.write(f"{json.dumps(line)}\n")
+    told_in_words = history.in_words(line)
+    door.saw("in words", "\n".join(told_in_words))
+    history.append(told, done("deploy", "d", "e"))
+
+    seen = history.read(told)
+    assert json.dumps(line, sort_keys=True) in told_in_words[0]
+    assert any(fault.startswith("line 4") for fault in seen.faults)
+    assert [one["to"] for one in history.lived(seen.lines)][-1] == "e"
 
 
 def test_same_switch_has_one_line(told: Settings) -> None:
