@@ -12,7 +12,7 @@ from ops.errors import DeployError, Ending, StackError, ending
 from ops.release import Image, Release, Source
 from ops.settings import Settings
 
-pytestmark = pytest.mark.promise("a deploy ends with the code that tells what serves now")
+pytestmark = pytest.mark.promise("each trouble has its own clear message with the next step")
 
 SOURCE = Source("unknown", "1970-01-01T00:00:00+00:00")
 IMAGE = Image("some/image:tag", "sha256:0", SOURCE)
