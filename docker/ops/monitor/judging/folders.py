@@ -92,7 +92,7 @@ def _heals(seen: tuple[datetime, ...] | Unseen, now: datetime, limit: Limit) -> 
     if isinstance(seen, Unseen):
         return unknown("heals.recent", "app", limit, seen)
     window = timedelta(seconds=limit.factors["window_s"])
-    count = len([at for at in seen if now - at < window])
+    count = len([at for at in seen if abs(now - at) < window])
     status = limit.grade(count)
     if seen:
         text = f"the app healed itself {words.span(now - max(seen))} ago, {count} times in 10 min"
