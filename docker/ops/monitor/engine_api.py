@@ -52,17 +52,20 @@ class Api:
     def get(self, path: str, **query: Any) -> Any:
         """Ask; a list or dict as value of the query goes as JSON. Raises EngineSilent or NotThere."""
         told = {key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in query.items()}
-        return json.loads(self._ask("GET", f"{path}?{urlencode(told)}" if told else path))
+        return self._read(self._ask("GET", f"{path}?{urlencode(told)}" if told else path))
 
     def events(self, **query: Any) -> list[dict[str, Any]]:
         """Give what the engine still remembers of what happened."""
         told = {key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in query.items()}
-        return [json.loads(line) for line in self._ask("GET", f"/events?{urlencode(told)}").splitlines()]
+        try:
+            return [self._read(line) for line in self._ask("GET", f"/events?{urlencode(told)}").splitlines()]
+        except NotThere:
+            raise EngineSilent(self.address, "who answers there knows no events, so it is no engine") from None
 
     def run_in(self, container: str, argv: list[str]) -> tuple[int, bytes, str]:
         """Run a command in a container as its own user; return its exit code and what it wrote."""
         asked = {"AttachStdout": True, "AttachStderr": True, "Cmd": argv}
-        made = json.loads(self._ask("POST", f"/containers/{quote(container)}/exec", asked))["Id"]
+        made = self._read(self._ask("POST", f"/containers/{quote(container)}/exec", asked))["Id"]
         stream = self._ask("POST", f"/exec/{made}/start", {"Detach": False, "Tty": False})
         out, err = _parted(stream)
         code = self.get(f"/exec/{made}/json")["ExitCode"]
@@ -73,6 +76,12 @@ class Api:
         if self._line is not None:
             self._line.close()
             self._line = None
+
+    def _read(self, content: bytes) -> Any:
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise EngineSilent(self.address, "who answers there does not answer in JSON, so it is no engine") from None
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         try:
@@ -89,7 +98,8 @@ class Api:
         if answer.status == http.client.NOT_FOUND:
             raise NotThere(path)
         if answer.status >= http.client.BAD_REQUEST:
-            raise EngineSilent(self.address, f"{method} {path} got {answer.status}: {content[:200].decode()}")
+            said = content[:200].decode(errors="replace")
+            raise EngineSilent(self.address, f"{method} {path} got {answer.status}: {said}")
         return content
 
 
@@ -107,11 +117,15 @@ def find() -> str:
 
 
 def _connect(address: str, deadline_s: float) -> http.client.HTTPConnection:
-    where = urlsplit(address)
+    try:
+        where = urlsplit(address)
+        port = where.port or 2375
+    except ValueError as error:
+        raise EngineSilent(address, f"that is no address: {error}") from error
     if where.scheme == "unix":
         return _Line(where.path, deadline_s)
     if where.scheme in ("tcp", "http") and not os.environ.get("DOCKER_TLS_VERIFY"):
-        return http.client.HTTPConnection(where.hostname or "", where.port or 2375, timeout=deadline_s)
+        return http.client.HTTPConnection(where.hostname or "", port, timeout=deadline_s)
     raise EngineSilent(address, "the monitor asks over unix:// and over tcp:// without TLS")
 
 

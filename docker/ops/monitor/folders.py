@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops.monitor import inside
+from ops.monitor import inside, shapes
 from ops.monitor.engine_api import Api, EngineSilent, NotThere
 from ops.monitor.facts import Backups, Container, Database, Disk, Errors, Folders, Size, Unseen
 from ops.settings import Settings
@@ -44,12 +44,16 @@ def look(settings: Settings, api: Api, containers: Mapping[str, Container] | Uns
     try:
         code, out, err = api.run_in(where.name, argv)
         told = json.loads(out) if code == 0 else None
-    except (EngineSilent, NotThere, ValueError) as failed:
+    except (EngineSilent, NotThere, ValueError, KeyError, TypeError, RecursionError) as failed:
         code, told, err = 1, None, str(failed)
     if told is None:
         reason = f"{where.name} could not be looked into: {(err.strip().splitlines() or [f'exit code {code}'])[-1]}"
         return Seen(Unseen(reason), Unseen(reason))
-    return parse({**told, **({"disks": inside.disks(settings.root)} if on_host else {})}, root)
+    try:
+        return parse({**told, **({"disks": inside.disks(settings.root)} if on_host else {})}, root)
+    except (AttributeError, KeyError, TypeError) as strange:
+        reason = f"{where.name} tells of its folders in another form: {strange!r}"
+        return Seen(Unseen(reason), Unseen(reason))
 
 
 def parse(told: Mapping[str, Any], root: str) -> Seen:
@@ -98,7 +102,7 @@ def _heals(told: Any, root: str) -> tuple[datetime, ...] | Unseen:
     if closed := _closed(told, path):
         return closed
     try:
-        return tuple(datetime.fromtimestamp(float(at), UTC) for at in ([] if told is None else told["heals"]))
+        return tuple(datetime.fromtimestamp(at, UTC) for at in ([] if told is None else told["heals"]))
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return Unseen(f"{path}: it is damaged")
 
@@ -115,20 +119,20 @@ def _disks(told: Mapping[str, Any]) -> tuple[Disk, ...]:
 def _backups(told: Mapping[str, Any], root: str) -> Backups | Unseen:
     if closed := _closed(told["backup"], f"{root}/status/backup.json"):
         return closed
-    known = told["backup"] or {}
-    if any(not isinstance(known.get(key), dict | None) for key in ("newest", "last_run", "drill", "lost_history")):
-        return Unseen(f"{root}/status/backup.json: it is damaged")
-    try:
-        return Backups(known, _newest_of_tier(told["tiers"], known))
-    except (KeyError, TypeError, ValueError):
-        return Unseen(f"{root}/status/backup.json: it is damaged")
+    known = told["backup"]
+    if known is None:
+        return Backups({}, _newest_of_tier(told["tiers"], {}))
+    if unfit := shapes.fault(known, shapes.PUBLISHED):
+        return Unseen(f"{root}/status/backup.json: {unfit}")
+    return Backups(known, _newest_of_tier(told["tiers"], known))
 
 
 def _newest_of_tier(names: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, datetime]:
     """Return when the newest snapshot of each tier was made: as published, else by its name, which says it."""
     told = known.get("newest_of")
-    if isinstance(told, dict):
-        return {str(tier): datetime.fromisoformat(one["created"]) for tier, one in told.items()}
+    if told is not None:
+        made = {tier: told[tier]["created"] for tier in inside.TIERS if told.get(tier)}
+        return {tier: datetime.fromisoformat(at).astimezone(UTC) for tier, at in made.items()}
     found = {}
     for tier, name in names.items():
         with contextlib.suppress(ValueError):  # a name with a suffix of its own, such as a safety copy

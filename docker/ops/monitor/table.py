@@ -36,7 +36,7 @@ def services(report: Report) -> RenderableType:
     """Draw the services."""
     facts = report.facts
     if isinstance(facts.containers, Unseen):
-        return Text(f"services  ? {facts.containers.reason}", style=COLOURS["unknown"])
+        return Text(f"services  ? {words.visible(facts.containers.reason)}", style=COLOURS["unknown"])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "service", "state", "health"):
         table.add_column(title, no_wrap=True)
@@ -103,7 +103,7 @@ def _lines(report: Report) -> RenderableType:
     ):
         if told:
             mark = _mark(one for one in report.checks if one.id.startswith(prefixes))
-            rows.add_row(mark, f"{name:<{_NAME}}", escape(told))
+            rows.add_row(mark, f"{name:<{_NAME}}", escape(words.visible(told)))
     return rows
 
 
