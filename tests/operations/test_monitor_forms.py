@@ -305,8 +305,13 @@ class Said:
 
     def status(self, check: str) -> str:
         """What a check is called."""
-        (one,) = [one for one in self.document()["checks"] if one["id"] == check]
-        return str(one["status"])
+        return str(self.of(check)["status"])
+
+    def of(self, check: str, subject: str = "") -> dict[str, Any]:
+        """One check."""
+        seen = self.document()["checks"]
+        (one,) = [one for one in seen if one["id"] == check and subject in ("", one["subject"])]
+        return dict(one)
 
 
 @dataclass
@@ -367,6 +372,25 @@ def test_what_does_not_fit_is_unknown_in_every_form(bare: Bare, text: str) -> No
     assert said.document()["backups"] is None
     assert len(line.stdout.splitlines()) == 1
     assert (line.code, table.code) == (said.code, said.code)
+
+
+@pytest.mark.parametrize("name", ["uploads", "backups", "logs"])
+@pytest.mark.parametrize("hurt", ["chown", "chmod", "rename"])
+def test_folder_that_1001_lost_is_told(bare: Bare, name: str, hurt: str) -> None:
+    """A folder that is another's, closed to its owner or gone is told by its name, before somebody needs it."""
+    folder = bare.root / name
+    os.chown(folder, 1001, 1001)
+    before = bare.look(Wish(as_json=True)).of("folders.owner", name)
+    if hurt == "rename":
+        folder.rename(bare.root / "elsewhere")
+    elif hurt == "chown":
+        os.chown(folder, 0, 0)
+    else:
+        folder.chmod(0o500)
+    after = bare.look(Wish(as_json=True)).of("folders.owner", name)
+
+    assert (before["status"], after["status"]) == ("ok", "critical" if hurt == "rename" else "warning")
+    assert name in after["text"]
 
 
 DAMAGED = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from ops.monitor import inside, shapes
 from ops.monitor.engine_api import Api, EngineSilent, NotThere
-from ops.monitor.facts import Backups, Container, Database, Disk, Errors, Folders, Size, Unseen
+from ops.monitor.facts import Backups, Container, Database, Disk, Errors, Folders, Owner, Size, Unseen
 from ops.settings import Settings
 
 RECENT_S = 900  # of the error log
@@ -50,7 +50,7 @@ def look(settings: Settings, api: Api, containers: Mapping[str, Container] | Uns
         reason = f"{where.name} could not be looked into: {(err.strip().splitlines() or [f'exit code {code}'])[-1]}"
         return Seen(Unseen(reason), Unseen(reason))
     try:
-        return parse({**told, **({"disks": inside.disks(settings.root)} if on_host else {})}, root)
+        return parse({**told, **_of_host(settings.root, told, on_host=on_host)}, root)
     except (AttributeError, KeyError, TypeError) as strange:
         reason = f"{where.name} tells of its folders in another form: {strange!r}"
         return Seen(Unseen(reason), Unseen(reason))
@@ -65,10 +65,18 @@ def parse(told: Mapping[str, Any], root: str) -> Seen:
             sizes={name: Size(size["bytes"], size["whole"]) for name, size in told["sizes"].items()},
             errors=_errors(told["errors"], root),
             heals=_heals(told["heals"], root),
+            owners={name: _owner(one, f"{root}/{name}") for name, one in told["owners"].items()},
             draining=_closed(told["draining"], f"{root}/state/app/draining") or told["draining"],
         ),
         _backups(told, root),
     )
+
+
+def _of_host(root: Path, told: Mapping[str, Any], *, on_host: bool) -> dict[str, Any]:
+    """Return what the host sees of the folders from without; a volume that a container has not is none that is gone."""
+    if on_host:
+        return {"disks": inside.disks(root), "owners": inside.owners(root)}
+    return {"owners": {name: owner for name, owner in told["owners"].items() if owner is not None}}
 
 
 def _here(root: str, now: datetime) -> dict[str, Any]:
@@ -90,6 +98,10 @@ def _database(told: Any, root: str) -> Database | Unseen | None:
     if told is None:
         return None
     return _closed(told, f"{root}/data/balades.db") or Database(**told)
+
+
+def _owner(told: Any, path: str) -> Owner | Unseen | None:
+    return None if told is None else _closed(told, path) or Owner(**told)
 
 
 def _errors(told: Any, root: str) -> Errors | Unseen:

@@ -17,6 +17,7 @@ from typing import Any
 
 Told = dict[str, Any] | None
 DISKS = ("data", "uploads", "backups", "logs")
+OWNED = ("uploads", "backups", "logs")  # by 1001; data is looked at more closely
 SIZED = ("uploads", "backups", "logs")
 TIERS = ("daily", "weekly", "monthly")
 WALK_S = 0.03  # for the sizes of all folders: a count that takes longer is cut short, and says so
@@ -32,6 +33,7 @@ def look(root: Path, states: Path, recent_s: float, now: float) -> dict[str, Any
     return {
         "database": _told(_database, root / "data"),
         "disks": disks(root),
+        "owners": owners(root),
         "sizes": {name: size for name in SIZED if (size := _size(root / name, ends)) is not None},
         "errors": _told(_errors, root / "logs" / "error.log", now - recent_s),
         "heals": _told(_note, states / "heal.json"),
@@ -44,6 +46,16 @@ def look(root: Path, states: Path, recent_s: float, now: float) -> dict[str, Any
 def disks(root: Path) -> dict[str, Any]:
     """Return the file system of each folder; whoever may look at the root may ask that."""
     return {name: disk for name in DISKS if (disk := _disk(root / name)) is not None}
+
+
+def owners(root: Path) -> dict[str, Told]:
+    """Return whose each folder is; null for one that is not there."""
+    return {name: _told(_owner, root / name) for name in OWNED}
+
+
+def _owner(folder: Path) -> Told:
+    seen = folder.stat()
+    return {"uid": seen.st_uid, "mode": stat.S_IMODE(seen.st_mode)}
 
 
 def _told(ask: Callable[..., Told], *args: Any) -> Told:
