@@ -374,6 +374,7 @@ def test_what_does_not_fit_is_unknown_in_every_form(bare: Bare, text: str) -> No
     assert (line.code, table.code) == (said.code, said.code)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away takes root")
 @pytest.mark.parametrize("name", ["uploads", "backups", "logs"])
 @pytest.mark.parametrize("hurt", ["chown", "chmod", "rename"])
 def test_folder_that_1001_lost_is_told(bare: Bare, name: str, hurt: str) -> None:
@@ -566,6 +567,19 @@ def test_file_that_cannot_be_written_hides_nothing(bare: Bare, file: str) -> Non
     assert len(said.document()["checks"]) == len(alone.document()["checks"]) + 1
     assert said.code == PROMISED.whole("critical"), "the silent site counts more"
     assert "error: " in said.stderr
+
+
+@pytest.mark.parametrize(("encoding", "well", "ill"), [("ascii", "+", "x"), ("utf-8", "✓", "✗")])
+def test_sign_of_what_is_well_is_never_that_of_what_nobody_saw(bare: Bare, encoding: str, well: str, ill: str) -> None:
+    """Where a terminal lacks the signs there are plain ones, each its own."""
+    where = {"PYTHONPATH": str(CHECKOUT / "docker"), "MONSITE_ROOT": str(bare.root), "MONSITE_PORT": "1"}
+    argv = [sys.executable, "-m", "ops", "monitor"]
+    env = {**os.environ, **where, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(argv, env=env, capture_output=True, encoding=encoding, check=False)
+    door.saw(" ".join(argv), f"exit {done.returncode}: {done.stdout}{done.stderr}")
+
+    assert f"\n{well} backups " in done.stdout
+    assert f"\n{ill} site " in done.stdout
 
 
 @pytest.mark.parametrize("to", ["/dev/full", "closed"])

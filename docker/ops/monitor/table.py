@@ -1,5 +1,6 @@
 """The report for a person: a row a service, a line a subject, then what is wrong and the next step; 80 columns."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from ops.monitor.thresholds import Status
 COLUMNS = 80
 # The sign says it too: colours alone are lost on paper, in logs and to many eyes.
 SIGNS: dict[Status, str] = {"ok": "✓", "warning": "!", "critical": "✗", "unknown": "?"}
+_PLAIN: dict[Status, str] = {"ok": "+", "warning": "!", "critical": "x", "unknown": "?"}  # where ✓ would become a ?
 COLOURS: dict[Status, str] = {"ok": "green", "warning": "yellow", "critical": "red", "unknown": "magenta"}
 WORDS: dict[Status, str] = {"ok": "well", "warning": "warning", "critical": "critical", "unknown": "not all was seen"}
 _NAME = 9  # columns of the first word of a line
@@ -62,13 +64,22 @@ def troubles(checks: tuple[Check, ...]) -> Iterator[RenderableType]:
 
 def sign(status: Status) -> str:
     """Give a status as a sign of its own, in its colour."""
-    return f"[{COLOURS[status]}]{SIGNS[status]}[/]"
+    return f"[{COLOURS[status]}]{_signs()[status]}[/]"
+
+
+def _signs() -> dict[Status, str]:
+    """Give the signs that stdout can show."""
+    try:
+        "".join(SIGNS.values()).encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return _PLAIN
+    return SIGNS
 
 
 def _head(report: Report) -> str:
     facts, status = report.facts, report.status
     colour = COLOURS[status]
-    word = f"[{colour}]{SIGNS[status]} {WORDS[status]}[/]"
+    word = f"[{colour}]{_signs()[status]} {WORDS[status]}[/]"
     return f"{escape(facts.project)}  {word}  {facts.at:%Y-%m-%d %H:%M:%S} UTC, looked for {facts.total_ms:.0f} ms"
 
 
