@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -567,6 +568,18 @@ def test_file_that_cannot_be_written_hides_nothing(bare: Bare, file: str) -> Non
     assert len(said.document()["checks"]) == len(alone.document()["checks"]) + 1
     assert said.code == PROMISED.whole("critical"), "the silent site counts more"
     assert "error: " in said.stderr
+
+
+def test_launcher_that_cannot_begin_is_could_not_look(tmp_path: Path, evidence: Door) -> None:
+    """Where not even the environment stands, `monitor` ends as what could not be looked at, `--check` with its line."""
+    for path in (LAUNCHER, CHECKOUT / "requirements.lock"):
+        shutil.copy2(path, tmp_path / path.name)
+    (tmp_path / ".venv").symlink_to("other")
+    (tmp_path / "other").mkdir()
+    done = evidence.run(str(tmp_path / LAUNCHER.name), "monitor", "--check")
+
+    assert done.code == PROMISED.whole("could_not_look"), done.told()
+    assert (len(done.stdout.splitlines()), done.stdout.startswith("MONSITE UNKNOWN - ")) == (1, True)
 
 
 @pytest.mark.parametrize(("encoding", "well", "ill"), [("ascii", "+", "x"), ("utf-8", "✓", "✗")])
