@@ -32,6 +32,7 @@ from fixtures.stack import LAUNCHER, Stack
 from fixtures.wait import wait_for
 from ops.monitor import command
 from ops.monitor.command import Wish
+from ops.monitor.engine_api import DEFAULT, find
 from ops.settings import VARIABLES, Settings
 from ops.ui import Ui
 
@@ -506,6 +507,17 @@ def test_address_of_no_engine_is_told(bare: Bare, monkeypatch: pytest.MonkeyPatc
         said = bare.look(Wish(as_json=True))
 
     assert said.status("engine.answers") == "unknown"
+
+
+@pytest.mark.parametrize("text", ['{"currentContext": 5}', "[" * 100_000, "[]", '{"currentContext": null}'])
+def test_damaged_settings_of_docker_are_none(bare: Bare, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A damaged file of Docker's own settings leads to the engine where it is by default."""
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(bare.root))
+    bare.write("config.json", text)
+
+    assert door.saw("find", find()) == DEFAULT
 
 
 @contextmanager

@@ -17,10 +17,9 @@ _STDERR, _FRAME_HEAD = 2, 8
 class EngineSilent(Exception):  # noqa: N818  # says what happened
     """The engine gave no answer; says where it was asked and what happened."""
 
-    def __init__(self, address: str, reason: str, *, forbidden: bool = False) -> None:
+    def __init__(self, address: str, reason: str) -> None:
         super().__init__(f"the Docker engine at {address} does not answer: {reason}")
         self.address = address
-        self.forbidden = forbidden  # it may well run, but we may not ask it
 
 
 class NotThere(Exception):  # noqa: N818  # says what happened
@@ -94,7 +93,7 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise EngineSilent(self.address, reason, forbidden=isinstance(error, PermissionError)) from error
+            raise EngineSilent(self.address, reason) from error
         if answer.status == http.client.NOT_FOUND:
             raise NotThere(path)
         if answer.status >= http.client.BAD_REQUEST:
@@ -112,7 +111,7 @@ def find() -> str:
         chosen = os.environ.get("DOCKER_CONTEXT") or json.loads((folder / "config.json").read_text())["currentContext"]
         meta = folder / "contexts" / "meta" / hashlib.sha256(chosen.encode()).hexdigest() / "meta.json"
         return str(json.loads(meta.read_text())["Endpoints"]["docker"]["Host"])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         return DEFAULT
 
 

@@ -123,7 +123,7 @@ def _uploads(known: Mapping[str, Any], limit: Limit) -> Check:
     warnings = (known.get("uploads") or {}).get("warnings") or []
     if not warnings:
         return Check("backup.uploads", "uploads", "whole", limit, "ok", "every upload is as it was sent")
-    return Check("backup.uploads", "uploads", "not whole", limit, "warning", str(warnings[0]), "see the text")
+    return Check("backup.uploads", "uploads", "not whole", limit, "warning", str(warnings[0]), _NOW)
 
 
 def _tier(tier: str, made: datetime, now: datetime, allowed_hours: float, limit: Limit) -> Check:
