@@ -19,7 +19,6 @@ class EngineSilent(Exception):  # noqa: N818  # says what happened
 
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(f"the Docker engine at {address} does not answer: {reason}")
-        self.address = address
 
 
 class NotThere(Exception):  # noqa: N818  # says what happened
