@@ -426,10 +426,13 @@ def test_damaged_note_is_unknown(bare: Bare, name: str, text: str, check: str) -
         ("state/deploy.json", "deploy.journal"),
     ],
 )
-def test_pipe_in_the_place_of_a_file_holds_nobody_up(bare: Bare, name: str, check: str) -> None:
-    """A pipe to which nobody writes, put where a file is expected, is unknown at once."""
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_pipe_in_the_place_of_a_file_holds_nobody_up(
+    bare: Bare, make: Callable[[Path], None], name: str, check: str
+) -> None:
+    """A pipe to which nobody writes, or a folder, put where a file is expected, is unknown at once."""
     (bare.root / name).unlink(missing_ok=True)
-    os.mkfifo(bare.root / name)
+    make(bare.root / name)
     (bare.root / name).chmod(0o644)
     with deadline(10):
         said = bare.look(Wish(as_json=True))

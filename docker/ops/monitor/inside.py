@@ -140,10 +140,11 @@ def _errors(path: Path, since: float) -> Told:
 def tail(path: Path, most: int) -> bytes:
     """Return the last bytes of a file. Raises OSError for what is none: a pipe in its place would never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    seen = os.fstat(descriptor)
+    if not stat.S_ISREG(seen.st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is no file")
     with os.fdopen(descriptor, "rb") as file:
-        seen = os.fstat(descriptor)
-        if not stat.S_ISREG(seen.st_mode):
-            raise OSError(0, "it is no file")
         file.seek(max(0, seen.st_size - most))
         return file.read(most)
 
