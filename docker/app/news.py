@@ -57,7 +57,7 @@ def read(folder: Path) -> News:
         raise Unreadable("nothing was published yet") from None
     except OSError as error:
         raise Unreadable(str(error)) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from None
 
 

@@ -39,19 +39,20 @@ def tell(state: dict[str, Any]) -> list[str]:
     """Say which snapshot is the newest, how the last drill went and what is to be known of the backups."""
     newest = state.get("newest")
     seen = f", seen {words.age(state['updated'])} ago" if "updated" in state else ""
-    taken = f"{newest['name']}, {words.age(newest['created'])} old" if newest else "none known"
+    taken = f"{escape(words.visible(newest['name']))}, {words.age(newest['created'])} old" if newest else "none known"
     told = [f"snapshot  {taken}{seen}"]
     if drill := state.get("drill"):
         passed = f"[{GOOD}]passed[/]" if drill.get("outcome") == "success" else f"[{BAD}]failed[/]"
-        why = f": {escape(str(drill['error']))}" if drill.get("error") else ""
-        told.append(f"drill     {passed} {words.age(drill['at'])} ago with {drill.get('name')}{why}")
+        why = f": {escape(words.visible(str(drill['error'])))}" if drill.get("error") else ""
+        name = escape(words.visible(str(drill.get("name"))))
+        told.append(f"drill     {passed} {words.age(drill['at'])} ago with {name}{why}")
     ill = [*state.get("reasons", []), *state.get("warnings", [])]
-    return [*told, *(f"backups   [{BAD}]{escape(reason)}[/]" for reason in ill)]
+    return [*told, *(f"backups   [{BAD}]{escape(words.visible(str(reason)))}[/]" for reason in ill)]
 
 
 def tell_of_closed(closed: str) -> str:
     """Say that nobody knows, and what to do."""
     return (
         f"backups   [{BAD}]nobody knows, their state cannot be read: {escape(closed)}[/]; "
-        "./stack up gives the folders back to 1001; a damaged file the keeper sets aside within a minute"
+        "./stack up gives the folders back to 1001; a damaged status/backup.json may be moved away"
     )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console, RenderableType
@@ -22,7 +23,7 @@ class _Paper(Console):
 
     def on_broken_pipe(self) -> None:
         """Write on into nothing; the exit code stays that of the verb."""
-        _discard(self.file)
+        discard(self.file)
 
 
 class _Words(_Paper):
@@ -94,7 +95,7 @@ class Ui:
                 sys.stdout.write(json.dumps(document, sort_keys=True) + "\n")
                 sys.stdout.flush()
             except BrokenPipeError:
-                _discard(sys.stdout)
+                discard(sys.stdout)
 
     def complain(self, error: StackError) -> None:
         """Say what went wrong and the next step, on stderr."""
@@ -110,12 +111,16 @@ class Ui:
 
 def show_any_text() -> None:
     """Put a question mark for what the terminal's encoding lacks, rather than end on it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # to the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
-def _discard(stream: IO[str]) -> None:
+def discard(stream: IO[str]) -> None:
+    """Let whatever is still to be written to a stream go nowhere."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, stream.fileno())
     os.close(nothing)

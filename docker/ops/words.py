@@ -1,9 +1,12 @@
 """Times, spans, sizes and counts as people read them; pure functions."""
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 _NOT_THE_USERS = {"heartbeat"}  # a table of the site's own, which says nothing about what people wrote
+_ACTS = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # moves the cursor, turns the reading direction, hides, or breaks the line
+_PICTURES = 0x2400  # U+2400 to U+241F show the control characters
 
 
 def moment(told: str) -> str:
@@ -28,6 +31,15 @@ def span(length: timedelta) -> str:
         if seconds >= 2 * unit_s:
             return f"{seconds // unit_s} {unit}"
     return f"{seconds} s"
+
+
+def visible(text: str) -> str:
+    """Return a text as one line in which nothing acts on a terminal: what would becomes a mark that shows it."""
+    return "".join(_mark(char) if unicodedata.category(char) in _ACTS else char for char in text)
+
+
+def _mark(char: str) -> str:
+    return chr(_PICTURES + ord(char)) if char < " " else f"⟨U+{ord(char):04X}⟩"
 
 
 def size(count: int) -> str:

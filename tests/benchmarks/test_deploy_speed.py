@@ -20,7 +20,7 @@ from fixtures.kinds import REJECTED, ROLLED_BACK, Kind, good, same_schema
 from fixtures.launches import environment
 from fixtures.made_releases import MadeRelease, Make, prepare
 from fixtures.mixed_load import Visits, stored, visitors
-from fixtures.rivals import WAYS
+from fixtures.rivals import SCRIPT, WAYS
 from fixtures.run import CHECKOUT, publish
 from fixtures.stack import LAUNCHER, Stack
 from fixtures.wait import clock, rest, wait_for
@@ -87,7 +87,10 @@ def test_many_deploys_are_noticed_by_nobody(
 def test_other_ways_lose_requests(
     own_stack: Stack, make_release: Make, contract: Contract, seed: int, evidence: Door, pytestconfig: pytest.Config
 ) -> None:
-    """Compose alone and the old script lose requests with such releases under such visitors; ours loses none."""
+    """The old script loses requests with such releases under such visitors; ours loses none. Compose alone is told.
+
+    It has our gate before it, which holds the visitors of any app that is away; what it lacks is the way back.
+    """
     promised = contract.deploy
     rounds = promised.whole("rival_rounds")
     found: dict[str, Any] = {}
@@ -112,7 +115,7 @@ def test_other_ways_lose_requests(
 
     assert found["./stack deploy"]["failed"] == 0
     assert found["./stack deploy"]["lost"] == []
-    assert [name for name in WAYS if found[name]["failed"] == 0] == [], "or these visitors show nothing"
+    assert found[SCRIPT]["failed"] > 0, "or these visitors show nothing"
 
 
 @pytest.mark.promise("a bad release does not reach the site")

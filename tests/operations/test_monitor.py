@@ -202,7 +202,7 @@ FAULTS = {
     "database read-only": data("chmod 0400 balades.db*; chmod 0500 .", "chmod 0700 .; chmod 0600 balades.db*"),
     "database gone": data("mkdir ../away; mv balades.db* ../away", "mv ../away/* .; rmdir ../away"),
     "backup stale": Fault("backup.newest", WARNING, age_the_newest, let_it_publish),
-    "backup failing": Fault("backup.run", WARNING, fail_a_backup, let_backups_work),
+    "backup failing": Fault("backup.run", WARNING, fail_a_backup, let_backups_work, ("folders.owner backups",)),
     "WAL large": Fault(
         "database.wal",
         WARNING,

@@ -1,7 +1,10 @@
 """Alerts of the monitor arrive once: one raise and one clear of one id, however often it looks and whatever fails."""
 
 import json
+import os
+import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +19,24 @@ from fixtures.contract import Contract
 from fixtures.engine_facts import engine
 from fixtures.evidence import Completed, Door, door
 from fixtures.monitored import PROMISED
+from fixtures.run import CHECKOUT
 from fixtures.stack import Stack
-from ops.monitor import alerts, thresholds
+from fixtures.wait import wait_for
+from ops.monitor import alerts, notify, thresholds
 from ops.monitor.alerts import Incident, State
 from ops.monitor.checks import Check
+from ops.monitor.facts import Deploys, Facts, Unseen
+from ops.monitor.report import Report
 from ops.monitor.thresholds import Status
+from ops.settings import VARIABLES, Settings
+from ops.ui import Ui
 
 pytestmark = pytest.mark.control("MON-03")
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BLINDED = Unseen("nobody looked")
+WELL = Facts(NOW, "monsite", "/srv", 0, 0.0, BLINDED, None, BLINDED, BLINDED, Deploys(None, None, None, ever_up=True))
+Captured = pytest.CaptureFixture[str]
 LIMIT = thresholds.load()["site.gate"]
 # What stands in for a pager: one file for each message, named by the order in which they came.
 SINK = """
@@ -81,6 +93,19 @@ def journal(module_stack: Stack) -> Path:
 def leave(journal: Path) -> None:
     """Leave it open."""
     journal.write_text(json.dumps({"schema": 1, "id": "d-1", "verb": "deploy", "phase": "stopped"}))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root to which nothing was told yet."""
+    (tmp_path / "root" / "state").mkdir(parents=True)
+    return tmp_path / "root"
+
+
+def tell(root: Path, sink: Sink, *checks: Check) -> int:
+    """Tell the sink what these checks give rise to, without a stack."""
+    defaults = {name: one.default for name, one in VARIABLES.items()}
+    return notify.tell(Report(WELL, checks), Settings({**defaults, "MONSITE_ROOT": str(root)}), sink.command, Ui())
 
 
 # -- on a stack
@@ -147,7 +172,7 @@ def lives(pid: str) -> bool:
 
 @pytest.mark.parametrize("command", ["", "'", "/nonexistent/pager"], ids=["empty", "unclosed", "missing"])
 def test_command_that_is_none_is_refused(module_stack: Stack, journal: Path, command: str) -> None:
-    """What is no command is named, with the next step, and takes nothing from the look itself."""
+    """What is no command is named, with the next step, and is never taken for a stack that is well."""
     leave(journal)
     done = module_stack.run("monitor", "--check", "--notify", command, expect=None)
     journal.unlink()
@@ -167,18 +192,70 @@ def test_two_monitors_at_once_tell_once(module_stack: Stack, sink: Sink, journal
     assert [one["kind"] for one in sink.came()] == ["raise"]
 
 
-def test_damaged_state_is_set_aside_and_told(module_stack: Stack, sink: Sink, journal: Path) -> None:
-    """A damaged state of alerts is kept aside, told, and begun anew; the fault is raised."""
-    state = journal.with_name("alerts.json")
-    state.write_text('{"schema": 1, "incidents": [{')
-    leave(journal)
-    done = look(module_stack, sink)
-    journal.unlink()
-    (aside,) = state.parent.glob("alerts.json.damaged_*")
-    aside.unlink()
+ONE: dict[str, Any] = {"id": "i", "check": "a.b", "subject": "x", "status": "warning", "raised": "then", "well": 0}
 
-    assert "alerts.json is damaged" in done.stderr
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"schema": 1, "incidents": [{',
+        "[" * 100_000,
+        "[]",
+        json.dumps({"schema": 1, "incidents": [{**ONE, "check": []}], "outbox": []}),
+        json.dumps({"schema": 1, "incidents": [{**ONE, "well": "0"}], "outbox": []}),
+        json.dumps({"schema": 1, "incidents": [5], "outbox": []}),
+        json.dumps({"schema": 1, "incidents": [], "outbox": [{"id": "m", "incident": ONE}]}),
+    ],
+    ids=["cut short", "nested", "list", "check", "count", "number", "message"],
+)
+def test_damaged_state_is_set_aside_and_told(sink: Sink, root: Path, capsys: Captured, text: str) -> None:
+    """A damaged state of alerts is kept aside, told, and begun anew; the fault is raised."""
+    (root / "state" / "alerts.json").write_text(text)
+    code = tell(root, sink, BAD)
+    told = capsys.readouterr().err
+
+    assert ("alerts.json is damaged" in told, code) == (True, 0)
+    assert len(list(root.glob("state/alerts.json.damaged_*"))) == 1
     assert [one["kind"] for one in sink.came()] == ["raise"]
+
+
+def test_state_that_cannot_be_written_silences_nothing(sink: Sink, root: Path, capsys: Captured) -> None:
+    """Where the state of alerts cannot be written, as on a full disk, what is wrong is told all the same, and that."""
+    (root / "state" / "alerts.json.part").mkdir()
+    code = tell(root, sink, BAD)
+    told = capsys.readouterr().err
+
+    assert [one["kind"] for one in sink.came()] == ["raise"]
+    assert (code, "alerts.json cannot be written" in " ".join(told.split())) == (PROMISED.whole("warning"), True)
+
+
+def test_root_without_a_start_names_the_step(sink: Sink, root: Path, capsys: Captured) -> None:
+    """Where nothing was ever started, the next step is to start it."""
+    (root / "state").rmdir()
+    tell(root, sink, BAD)
+    told = door.saw("notify.tell without state/", capsys.readouterr().err)
+
+    assert "hint: ./stack up" in told
+
+
+def test_command_ends_with_the_monitor(root: Path, tmp_path: Path) -> None:
+    """A monitor that is told to end ends its command with all that this started."""
+    script = tmp_path / "hangs"
+    script.write_text(
+        f"#!/bin/sh\nsleep 300 & echo $! > {tmp_path}/child.part; mv {tmp_path}/child.part {tmp_path}/child; wait\n"
+    )
+    script.chmod(0o755)
+    where = {"PYTHONPATH": str(CHECKOUT / "docker"), "MONSITE_ROOT": str(root), "MONSITE_PORT": "1"}
+    argv = [sys.executable, "-m", "ops", "monitor", "--check", "--notify", str(script)]
+    with subprocess.Popen(argv, env={**os.environ, **where}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as looks:
+        wait_for("the command to run", (tmp_path / "child").exists, 20)
+        looks.terminate()
+        told = looks.communicate(timeout=20)[0].decode()
+    child = (tmp_path / "child").read_text().strip()
+    door.saw(" ".join(argv), f"exit {looks.returncode}: {told or 'nothing'}; process {child}")
+
+    assert looks.returncode == 128 + signal.SIGTERM
+    assert not lives(child)
 
 
 def test_dead_engine_is_raised_as_itself_and_clears_nothing(module_stack: Stack, sink: Sink, journal: Path) -> None:
@@ -234,6 +311,8 @@ ROWS: Mapping[str, tuple[Sequence[Sequence[Check]], list[str]]] = {
     "blind while ill": ([[BAD], [BLIND], [BLIND], [OK], [OK]], ["raise site.gate", "clear site.gate"]),
     "blind between": ([[BAD], [OK], [BLIND], [OK]], ["raise site.gate", "clear site.gate"]),
     "blind from the start": ([[BLIND]] * 2 + [[OK]] * 2, ["raise site.gate", "clear site.gate"]),
+    "blind, then ill": ([[BLIND], [WORSE], [WORSE]], ["raise site.gate", "worsen site.gate"]),
+    "blind, then worse and worse": ([[BLIND], [BAD], [WORSE]], ["raise site.gate", "worsen site.gate"]),
     "blind beside something worse": ([[check("critical", "a.b"), BLIND]], ["raise a.b"]),
     # what is not there
     "gone, all seen": ([[BAD, OTHER_OK], [OTHER_OK], [OTHER_OK]], ["raise site.gate", "clear site.gate"]),

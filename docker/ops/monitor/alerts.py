@@ -88,10 +88,13 @@ def _next(
         return incident, None
     if check.status == "ok":
         return _well(incident, at, check.text)
-    if check.status == "critical" and incident.status == "warning":
+    if check.status == "critical" and incident.status != "critical":
         worse = replace(incident, status="critical", well=0)
         return worse, _message("worsen", worse, at, check.text, check.hint)
-    return (incident if check.status == "unknown" else replace(incident, well=0)), None
+    if check.status == "unknown":
+        return incident, None
+    seen: Status = check.status if incident.status == "unknown" else incident.status
+    return replace(incident, status=seen, well=0), None
 
 
 def _well(incident: Incident, at: datetime, text: str) -> tuple[Incident | None, Message | None]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ops import words
 from ops.monitor.facts import Unseen
 from ops.monitor.thresholds import Limit, Status
 
@@ -26,6 +27,12 @@ class Check:
     text: str
     hint: str = ""
     during: str = ""  # the verb of ./stack under way that explains it
+
+    def __post_init__(self) -> None:
+        """Make visible what would act on a terminal: texts come from files, containers and answers too."""
+        for name in ("subject", "value", "text", "hint", "during"):
+            if isinstance(told := getattr(self, name), str):
+                object.__setattr__(self, name, words.visible(told))
 
     @property
     def threshold(self) -> dict[str, Any]:

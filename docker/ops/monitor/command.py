@@ -1,18 +1,20 @@
 """`./stack monitor`: which of the forms, how often, and how it ends."""
 
 import json
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ops import words
 from ops.errors import StackError
-from ops.monitor import watch
-from ops.monitor.checks import CODES
+from ops.monitor import thresholds, watch
+from ops.monitor.checks import CODES, Check
 from ops.monitor.facts import Facts
 from ops.monitor.report import Report, take
 from ops.settings import Settings
-from ops.ui import Ui
+from ops.ui import Ui, discard
 
 COULD_NOT_LOOK = CODES["unknown"]
 SHORTEST_S, LONGEST_S = 0.5, 3600.0
@@ -47,22 +49,37 @@ def run(load: Callable[[], Settings], ui: Ui, wish: Wish) -> int:
         return _once(settings, ui, wish, [])
     except StackError as error:
         return _refused(error, ui, wish)
+    except Exception as fault:  # whatever it is, 1 would say that the stack works
+        told = StackError(f"the monitor itself failed: {fault!r:.300}", "./stack doctor; if that is well, report this")
+        return _refused(told, ui, wish)
 
 
 def _once(settings: Settings, ui: Ui, wish: Wish, seen: list[Facts]) -> int:
     report = take(settings, seen.pop() if seen else None)
     seen.append(report.facts)
-    code = report.code
-    if wish.prometheus is not None:
-        from ops.monitor import prometheus
-
-        prometheus.write(report, wish.prometheus)
+    told = 0
     if wish.notify is not None:
         from ops.monitor import notify
 
-        code = max(code, notify.tell(report, settings, wish.notify, ui))
+        told = notify.tell(report, settings, wish.notify, ui)
+    if wish.prometheus is not None:
+        report = _published(report, wish.prometheus, ui)
     _show(report, ui, wish)
-    return code
+    return max(report.code, told)
+
+
+def _published(report: Report, path: Path, ui: Ui) -> Report:
+    """Write the file. Where that fails everything else is told all the same, and that beside it."""
+    from ops.monitor import prometheus
+
+    try:
+        prometheus.write(report, path)
+    except StackError as error:
+        ui.complain(error)
+        limit = thresholds.load()["monitor.file"]
+        failed = Check("monitor.file", "prometheus", None, limit, "unknown", error.message, error.hint)
+        return replace(report, checks=(*report.checks, failed))
+    return report
 
 
 def _show(report: Report, ui: Ui, wish: Wish) -> None:
@@ -89,19 +106,28 @@ def _show(report: Report, ui: Ui, wish: Wish) -> None:
 
 
 def _refused(error: StackError, ui: Ui, wish: Wish) -> int:
-    if wish.as_json:
-        from ops.monitor import as_json
+    told = StackError(words.visible(error.message), words.visible(error.hint))
+    ui.complain(told)
+    try:
+        if wish.as_json:
+            from ops.monitor import as_json
 
-        ui.emit(as_json.refused(error.message, error.hint, datetime.now(UTC)))
-    if wish.check:
-        from ops.monitor import line
+            ui.emit(as_json.refused(told.message, told.hint, datetime.now(UTC)))
+        if wish.check:
+            from ops.monitor import line
 
-        ui.out.print(line.refused(error.message), markup=False)
-    ui.complain(error)
+            ui.out.print(line.refused(told.message), markup=False)
+    except OSError as full:
+        ui.complain(StackError(f"stdout cannot be written: {full.strerror}", "give it a place that takes it"))
+        discard(sys.stdout)
     return COULD_NOT_LOOK
 
 
 def _refuse_contradictions(wish: Wish) -> None:
+    if wish.notify is not None:
+        from ops.monitor import notify
+
+        notify.argv_of(wish.notify)
     if wish.check and (wish.as_json or wish.watch):
         raise StackError("--check is one line; --json and --watch are other forms", "choose one of them")
     if wish.interval_s is not None and not wish.watch:

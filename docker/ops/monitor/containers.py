@@ -65,7 +65,7 @@ def _container(service: str, name: str, told: dict[str, Any], deaths: tuple[date
         name=name,
         status=state["Status"],
         health=(state.get("Health") or {}).get("Status", ""),
-        probe=probes[-1]["Output"].strip()[:_PROBE_CHARS] if probes else "",
+        probe=probes[-1]["Output"].strip()[:_PROBE_CHARS] if probes and probes[-1]["ExitCode"] else "",
         restarts=told["RestartCount"],
         exit_code=state["ExitCode"],
         oom_killed=state["OOMKilled"],

@@ -1,13 +1,13 @@
 """Where deploys stand: the open journal, the newest line of the history, and who has the lock."""
 
-import json
-import os
+import contextlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ops.monitor import inside, shapes
 from ops.monitor.facts import Deploys, Unseen, Work
 from ops.settings import Settings
 
@@ -29,33 +29,30 @@ def look(settings: Settings, locks: Path = _LOCKS) -> Deploys:
 
 def _journal(path: Path) -> Mapping[str, Any] | Unseen | None:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = inside.parse(inside.tail(path, inside.STATUS_BYTES))
     except FileNotFoundError:
         return None
     except OSError as refused:
         return Unseen(f"{path}: {refused.strerror}")
     except ValueError:
         return Unseen(f"{path}: it is damaged")
-    return told if isinstance(told, dict) else Unseen(f"{path}: it is damaged")
+    unfit = shapes.fault(told, shapes.JOURNAL)
+    return Unseen(f"{path}: {unfit}") if unfit else told
 
 
 def _last_line(path: Path) -> Mapping[str, Any] | Unseen | None:
     """Return the newest whole line; a last one that a crash cut short counts for nothing."""
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-            lines = file.read().splitlines()
+        lines = inside.tail(path, _TAIL_BYTES).splitlines()
     except FileNotFoundError:
         return None
     except OSError as refused:
         return Unseen(f"{path}: {refused.strerror}")
     for line in reversed(lines):
-        try:
-            told = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(told, dict):
-            return told
+        with contextlib.suppress(ValueError):
+            told = inside.parse(line)
+            unfit = shapes.fault(told, shapes.DEED)
+            return Unseen(f"{path}: in its last line {unfit}") if unfit else told
     return Unseen(f"{path}: it is damaged") if lines else None
 
 
@@ -70,8 +67,8 @@ def _holder(path: Path, locks: Path) -> Work | None:
     if match is None or int(match["pid"]) not in held:
         return None
     try:
-        since = datetime.fromisoformat(match["since"] or "")
-    except ValueError:
+        since = datetime.fromisoformat(match["since"] or "").astimezone(UTC)
+    except (ValueError, OverflowError):
         since = datetime.now(UTC)
     return Work(match["verb"], int(match["pid"]), since)
 

@@ -17,10 +17,8 @@ _STDERR, _FRAME_HEAD = 2, 8
 class EngineSilent(Exception):  # noqa: N818  # says what happened
     """The engine gave no answer; says where it was asked and what happened."""
 
-    def __init__(self, address: str, reason: str, *, forbidden: bool = False) -> None:
+    def __init__(self, address: str, reason: str) -> None:
         super().__init__(f"the Docker engine at {address} does not answer: {reason}")
-        self.address = address
-        self.forbidden = forbidden  # it may well run, but we may not ask it
 
 
 class NotThere(Exception):  # noqa: N818  # says what happened
@@ -52,17 +50,20 @@ class Api:
     def get(self, path: str, **query: Any) -> Any:
         """Ask; a list or dict as value of the query goes as JSON. Raises EngineSilent or NotThere."""
         told = {key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in query.items()}
-        return json.loads(self._ask("GET", f"{path}?{urlencode(told)}" if told else path))
+        return self._read(self._ask("GET", f"{path}?{urlencode(told)}" if told else path))
 
     def events(self, **query: Any) -> list[dict[str, Any]]:
         """Give what the engine still remembers of what happened."""
         told = {key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in query.items()}
-        return [json.loads(line) for line in self._ask("GET", f"/events?{urlencode(told)}").splitlines()]
+        try:
+            return [self._read(line) for line in self._ask("GET", f"/events?{urlencode(told)}").splitlines()]
+        except NotThere:
+            raise EngineSilent(self.address, "who answers there knows no events, so it is no engine") from None
 
     def run_in(self, container: str, argv: list[str]) -> tuple[int, bytes, str]:
         """Run a command in a container as its own user; return its exit code and what it wrote."""
         asked = {"AttachStdout": True, "AttachStderr": True, "Cmd": argv}
-        made = json.loads(self._ask("POST", f"/containers/{quote(container)}/exec", asked))["Id"]
+        made = self._read(self._ask("POST", f"/containers/{quote(container)}/exec", asked))["Id"]
         stream = self._ask("POST", f"/exec/{made}/start", {"Detach": False, "Tty": False})
         out, err = _parted(stream)
         code = self.get(f"/exec/{made}/json")["ExitCode"]
@@ -73,6 +74,12 @@ class Api:
         if self._line is not None:
             self._line.close()
             self._line = None
+
+    def _read(self, content: bytes) -> Any:
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise EngineSilent(self.address, "who answers there does not answer in JSON, so it is no engine") from None
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         try:
@@ -85,11 +92,12 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise EngineSilent(self.address, reason, forbidden=isinstance(error, PermissionError)) from error
+            raise EngineSilent(self.address, reason) from error
         if answer.status == http.client.NOT_FOUND:
             raise NotThere(path)
         if answer.status >= http.client.BAD_REQUEST:
-            raise EngineSilent(self.address, f"{method} {path} got {answer.status}: {content[:200].decode()}")
+            said = content[:200].decode(errors="replace")
+            raise EngineSilent(self.address, f"{method} {path} got {answer.status}: {said}")
         return content
 
 
@@ -102,16 +110,20 @@ def find() -> str:
         chosen = os.environ.get("DOCKER_CONTEXT") or json.loads((folder / "config.json").read_text())["currentContext"]
         meta = folder / "contexts" / "meta" / hashlib.sha256(chosen.encode()).hexdigest() / "meta.json"
         return str(json.loads(meta.read_text())["Endpoints"]["docker"]["Host"])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         return DEFAULT
 
 
 def _connect(address: str, deadline_s: float) -> http.client.HTTPConnection:
-    where = urlsplit(address)
+    try:
+        where = urlsplit(address)
+        port = where.port or 2375
+    except ValueError as error:
+        raise EngineSilent(address, f"that is no address: {error}") from error
     if where.scheme == "unix":
         return _Line(where.path, deadline_s)
     if where.scheme in ("tcp", "http") and not os.environ.get("DOCKER_TLS_VERIFY"):
-        return http.client.HTTPConnection(where.hostname or "", where.port or 2375, timeout=deadline_s)
+        return http.client.HTTPConnection(where.hostname or "", port, timeout=deadline_s)
     raise EngineSilent(address, "the monitor asks over unix:// and over tcp:// without TLS")
 
 

@@ -85,6 +85,14 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Owner:
+    """Whose a folder is."""
+
+    uid: int
+    mode: int
+
+
+@dataclass(frozen=True)
 class Disk:
     """A file system that holds some of the stack's folders."""
 
@@ -121,6 +129,7 @@ class Folders:
     errors: Errors | Unseen
     heals: tuple[datetime, ...] | Unseen  # restarts by the app's own probe
     draining: Mapping[str, Any] | Unseen | None  # the flag that keeps new requests at the gate
+    owners: Mapping[str, Owner | Unseen | None] = field(default_factory=dict)  # None: the folder is not there
 
 
 @dataclass(frozen=True)

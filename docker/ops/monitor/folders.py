@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops.monitor import inside
+from ops.monitor import inside, shapes
 from ops.monitor.engine_api import Api, EngineSilent, NotThere
-from ops.monitor.facts import Backups, Container, Database, Disk, Errors, Folders, Size, Unseen
+from ops.monitor.facts import Backups, Container, Database, Disk, Errors, Folders, Owner, Size, Unseen
 from ops.settings import Settings
 
 RECENT_S = 900  # of the error log
@@ -44,12 +44,16 @@ def look(settings: Settings, api: Api, containers: Mapping[str, Container] | Uns
     try:
         code, out, err = api.run_in(where.name, argv)
         told = json.loads(out) if code == 0 else None
-    except (EngineSilent, NotThere, ValueError) as failed:
+    except (EngineSilent, NotThere, ValueError, KeyError, TypeError, RecursionError) as failed:
         code, told, err = 1, None, str(failed)
     if told is None:
         reason = f"{where.name} could not be looked into: {(err.strip().splitlines() or [f'exit code {code}'])[-1]}"
         return Seen(Unseen(reason), Unseen(reason))
-    return parse({**told, **({"disks": inside.disks(settings.root)} if on_host else {})}, root)
+    try:
+        return parse({**told, **_of_host(settings.root, told, on_host=on_host)}, root)
+    except (AttributeError, KeyError, TypeError) as strange:
+        reason = f"{where.name} tells of its folders in another form: {strange!r}"
+        return Seen(Unseen(reason), Unseen(reason))
 
 
 def parse(told: Mapping[str, Any], root: str) -> Seen:
@@ -61,10 +65,18 @@ def parse(told: Mapping[str, Any], root: str) -> Seen:
             sizes={name: Size(size["bytes"], size["whole"]) for name, size in told["sizes"].items()},
             errors=_errors(told["errors"], root),
             heals=_heals(told["heals"], root),
+            owners={name: _owner(one, f"{root}/{name}") for name, one in told["owners"].items()},
             draining=_closed(told["draining"], f"{root}/state/app/draining") or told["draining"],
         ),
         _backups(told, root),
     )
+
+
+def _of_host(root: Path, told: Mapping[str, Any], *, on_host: bool) -> dict[str, Any]:
+    """Return what the host sees of the folders from without; a volume that a container has not is none that is gone."""
+    if on_host:
+        return {"disks": inside.disks(root), "owners": inside.owners(root)}
+    return {"owners": {name: owner for name, owner in told["owners"].items() if owner is not None}}
 
 
 def _here(root: str, now: datetime) -> dict[str, Any]:
@@ -88,6 +100,10 @@ def _database(told: Any, root: str) -> Database | Unseen | None:
     return _closed(told, f"{root}/data/balades.db") or Database(**told)
 
 
+def _owner(told: Any, path: str) -> Owner | Unseen | None:
+    return None if told is None else _closed(told, path) or Owner(**told)
+
+
 def _errors(told: Any, root: str) -> Errors | Unseen:
     path = f"{root}/logs/error.log"
     return _closed(told, path) or (Unseen(f"{path}: not there") if told is None else Errors(**told))
@@ -98,7 +114,7 @@ def _heals(told: Any, root: str) -> tuple[datetime, ...] | Unseen:
     if closed := _closed(told, path):
         return closed
     try:
-        return tuple(datetime.fromtimestamp(float(at), UTC) for at in ([] if told is None else told["heals"]))
+        return tuple(datetime.fromtimestamp(at, UTC) for at in ([] if told is None else told["heals"]))
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return Unseen(f"{path}: it is damaged")
 
@@ -115,20 +131,20 @@ def _disks(told: Mapping[str, Any]) -> tuple[Disk, ...]:
 def _backups(told: Mapping[str, Any], root: str) -> Backups | Unseen:
     if closed := _closed(told["backup"], f"{root}/status/backup.json"):
         return closed
-    known = told["backup"] or {}
-    if any(not isinstance(known.get(key), dict | None) for key in ("newest", "last_run", "drill", "lost_history")):
-        return Unseen(f"{root}/status/backup.json: it is damaged")
-    try:
-        return Backups(known, _newest_of_tier(told["tiers"], known))
-    except (KeyError, TypeError, ValueError):
-        return Unseen(f"{root}/status/backup.json: it is damaged")
+    known = told["backup"]
+    if known is None:
+        return Backups({}, _newest_of_tier(told["tiers"], {}))
+    if unfit := shapes.fault(known, shapes.PUBLISHED):
+        return Unseen(f"{root}/status/backup.json: {unfit}")
+    return Backups(known, _newest_of_tier(told["tiers"], known))
 
 
 def _newest_of_tier(names: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, datetime]:
     """Return when the newest snapshot of each tier was made: as published, else by its name, which says it."""
     told = known.get("newest_of")
-    if isinstance(told, dict):
-        return {str(tier): datetime.fromisoformat(one["created"]) for tier, one in told.items()}
+    if told is not None:
+        made = {tier: told[tier]["created"] for tier in inside.TIERS if told.get(tier)}
+        return {tier: datetime.fromisoformat(at).astimezone(UTC) for tier, at in made.items()}
     found = {}
     for tier, name in names.items():
         with contextlib.suppress(ValueError):  # a name with a suffix of its own, such as a safety copy

@@ -6,6 +6,7 @@ directly where it may. Standard library only; prints one JSON object; what canno
 
 import contextlib
 import json
+import math
 import os
 import stat
 import sys
@@ -16,10 +17,12 @@ from typing import Any
 
 Told = dict[str, Any] | None
 DISKS = ("data", "uploads", "backups", "logs")
+OWNED = ("uploads", "backups", "logs")  # by 1001; data is looked at more closely
 SIZED = ("uploads", "backups", "logs")
 TIERS = ("daily", "weekly", "monthly")
 WALK_S = 0.03  # for the sizes of all folders: a count that takes longer is cut short, and says so
 ERROR_TAIL = 256 * 1024  # bytes of error.log, from its end
+EVENT_CHARS = 100
 STATUS_BYTES = 256 * 1024
 KEEPER = 1001
 
@@ -30,6 +33,7 @@ def look(root: Path, states: Path, recent_s: float, now: float) -> dict[str, Any
     return {
         "database": _told(_database, root / "data"),
         "disks": disks(root),
+        "owners": owners(root),
         "sizes": {name: size for name in SIZED if (size := _size(root / name, ends)) is not None},
         "errors": _told(_errors, root / "logs" / "error.log", now - recent_s),
         "heals": _told(_note, states / "heal.json"),
@@ -42,6 +46,16 @@ def look(root: Path, states: Path, recent_s: float, now: float) -> dict[str, Any
 def disks(root: Path) -> dict[str, Any]:
     """Return the file system of each folder; whoever may look at the root may ask that."""
     return {name: disk for name in DISKS if (disk := _disk(root / name)) is not None}
+
+
+def owners(root: Path) -> dict[str, Told]:
+    """Return whose each folder is; null for one that is not there."""
+    return {name: _told(_owner, root / name) for name in OWNED}
+
+
+def _owner(folder: Path) -> Told:
+    seen = folder.stat()
+    return {"uid": seen.st_uid, "mode": stat.S_IMODE(seen.st_mode)}
 
 
 def _told(ask: Callable[..., Told], *args: Any) -> Told:
@@ -109,35 +123,57 @@ def _size(folder: Path, ends: float) -> Told:
 def _errors(path: Path, since: float) -> Told:
     events: dict[str, int] = {}
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - ERROR_TAIL))
-            lines = file.read(ERROR_TAIL).splitlines()
+        lines = tail(path, ERROR_TAIL).splitlines()
     except FileNotFoundError:
         next(path.parent.iterdir(), None)  # none yet, or only out of sight?
         lines = []
     oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            told = json.loads(line)
+            told = parse(line)
             if told["ts"] >= oldest:
-                events[str(told["event"])] = events.get(str(told["event"]), 0) + 1
+                event = str(told["event"])[:EVENT_CHARS]
+                events[event] = events.get(event, 0) + 1
     return {"count": sum(events.values()), "most": max(events, key=lambda one: events[one], default="")}
 
 
-def _document(path: Path) -> Told:
-    with path.open("rb") as file:
-        told = json.loads(file.read(STATUS_BYTES))
+def tail(path: Path, most: int) -> bytes:
+    """Return the last bytes of a file. Raises OSError for what is none: a pipe in its place would never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    seen = os.fstat(descriptor)
+    if not stat.S_ISREG(seen.st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is no file")
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(max(0, seen.st_size - most))
+        return file.read(most)
+
+
+def parse(text: bytes) -> dict[str, Any]:
+    """Read a JSON object of finite numbers. Raises ValueError for anything else."""
+    try:
+        told = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(told, dict):
-        raise ValueError
+        raise ValueError("no object")
     return told
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def _note(path: Path) -> Told:
     """Read what the app noted; where its folder is not to be seen, a missing note means nothing."""
     if not path.parent.is_dir():
         raise OSError(0, "its folder is not to be seen from here")
-    return _document(path)
+    return parse(tail(path, STATUS_BYTES))
 
 
 def _published(folder: Path) -> Told:
@@ -145,7 +181,7 @@ def _published(folder: Path) -> Told:
     path = folder / "backup.json"
     if os.geteuid() == 0 and not (_open_to_keeper(folder, 0o5) and _open_to_keeper(path, 0o4)):
         return {"closed": os.strerror(13)}
-    return _document(path)
+    return parse(tail(path, STATUS_BYTES))
 
 
 def _open_to_keeper(path: Path, bits: int) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ops.monitor.checks import Check, unknown
 from ops.monitor.facts import Facts, Unseen
@@ -46,16 +46,9 @@ def _never_started(facts: Facts) -> bool:
 def _weighed(check: Check, facts: Facts, limits: Limits) -> Check:
     """Excuse what a verb that is at work explains, for as long as such a verb may take."""
     work = facts.deploys.work
-    if work is None or check.status not in ("critical", "unknown") or not check.id.startswith(_EXCUSABLE):
-        return check if work is None or check.id != _RESTORE or work.verb != "restore" else _excused_wal(check)
+    if work is None or check.status == "ok" or not check.id.startswith(_EXCUSABLE):
+        return check
+    if check.id == _RESTORE and work.verb == "restore" and check.status == "warning":
+        return replace(check, status="ok", during="restore")
     lasted = facts.at - work.since
     return check.excused(work.verb) if lasted < timedelta(seconds=limits["work"].factors["excused_s"]) else check
-
-
-def _excused_wal(check: Check) -> Check:
-    return replace(check, status="ok", during="restore") if check.status == "warning" else check
-
-
-def age_s(at: datetime, now: datetime) -> float:
-    """Return how many seconds ago something was."""
-    return max(0.0, (now - at).total_seconds())

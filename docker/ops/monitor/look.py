@@ -7,18 +7,19 @@ from datetime import UTC, datetime
 
 from ops.monitor import containers, deploys, folders, visitor
 from ops.monitor.engine_api import Api, EngineSilent
-from ops.monitor.facts import Container, Facts, Site, Unseen
+from ops.monitor.facts import Container, Facts, Silent, Site, Unseen
 from ops.settings import Settings
 
 _MIB = 1 << 20
 _HOUR_S = 3600
+_SITE_S = 4 * visitor.DEADLINE_S  # its three questions, each in time; a dripping answer would last for ever
 
 
 @dataclass
 class _Asked:
     """The site's answers, once they are there."""
 
-    site: Site | None = None
+    site: Site
 
 
 def look(settings: Settings, before: Facts | None = None) -> Facts:
@@ -27,7 +28,8 @@ def look(settings: Settings, before: Facts | None = None) -> Facts:
     Raises StackError where the containers are of a stack under another root.
     """
     begun = time.perf_counter()
-    asked = _Asked()
+    nothing = Unseen("the site does not answer to its end")
+    asked = _Asked(Site(settings.url, Silent(f"no whole answer within {_SITE_S:g} s"), nothing, nothing))
 
     def ask() -> None:
         asked.site = visitor.ask(settings.url)
@@ -41,12 +43,14 @@ def look(settings: Settings, before: Facts | None = None) -> Facts:
         found = containers.look(api, settings, now)
     except EngineSilent as silent:
         found = Unseen(str(silent))
+    except (AttributeError, KeyError, TypeError, ValueError) as strange:
+        found = Unseen(f"the Docker engine at {api.address} answers in another form: {strange!r}")
     counted = time.perf_counter()
     seen = folders.look(settings, api, found, now)
     stands = deploys.look(settings)
     api.close()
     waited = time.perf_counter()
-    visit.join()
+    visit.join(max(0.0, begun + _SITE_S - waited))
     waited = time.perf_counter() - waited
     if not isinstance(found, Unseen):
         former = before.containers if before is not None else Unseen("there is no look before")

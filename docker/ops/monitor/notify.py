@@ -6,6 +6,7 @@ then with the same message id.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -14,12 +15,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, TypeVar
 
 from ops.errors import StackError
 from ops.monitor import alerts
@@ -33,6 +35,8 @@ SCHEMA = 1
 WITHIN_S = 10.0
 _FAILED = 1  # at least a warning: whoever counts on being told is not
 _SAID_CHARS = 300
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_Read = TypeVar("_Read", Incident, Message)
 
 
 def argv_of(command: str) -> list[str]:
@@ -56,26 +60,41 @@ def tell(report: Report, settings: Settings, command: str, ui: Ui) -> int:
                 return 0  # another monitor tells, and this one looks again
             before = _read(path, ui)
             state = alerts.plan(before, report.checks, report.facts.at)
-            if state != before:
-                _write(path, state)
-            return _deliver(state, path, argv, report, ui)
+            kept = state == before or _kept(path, state, ui)
+            told = _deliver(state, path if kept else None, argv, report, ui)
+            return told if kept else _FAILED
     except OSError as error:
-        ui.complain(
-            StackError(
-                f"{error.filename or path} cannot be used: {error.strerror}; nothing was told",
-                "run the monitor as whoever runs ./stack up, whose folder state/ is",
-            )
-        )
+        ui.complain(StackError(f"{error.filename or path} cannot be used: {error.strerror}", _step(error, path)))
         return _FAILED
 
 
-def _deliver(state: State, path: Path, argv: list[str], report: Report, ui: Ui) -> int:
+def _kept(path: Path, state: State, ui: Ui) -> bool:
+    """Write down what is to be told. Where that fails, as on a full disk, a repeat is better than silence."""
+    try:
+        _write(path, state)
+    except OSError as error:
+        what = f"{path} cannot be written: {error.strerror}; the next look will tell the same again"
+        ui.complain(StackError(what, _step(error, path)))
+        return False
+    return True
+
+
+def _step(error: OSError, path: Path) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "run the monitor as whoever runs ./stack up, whose folder state/ is"
+    if error.errno == errno.ENOENT:
+        return "./stack up makes the folder"
+    return f"make the file system of {path.parent} take files again"
+
+
+def _deliver(state: State, path: Path | None, argv: list[str], report: Report, ui: Ui) -> int:
     for message in state.outbox:
         if (failure := _run(argv, document(message, report))) is not None:
             ui.complain(StackError(f"{message.id} was not told: {failure}", "the next look tries it again"))
             return _FAILED  # those after it wait, so that they come in order
         state = replace(state, outbox=tuple(one for one in state.outbox if one.id != message.id))
-        _write(path, state)
+        if path is not None:
+            _write(path, state)
     return 0
 
 
@@ -106,6 +125,7 @@ def _run(argv: list[str], told: dict[str, Any]) -> str | None:
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
         given.write(json.dumps(told).encode() + b"\n")
         given.seek(0)
+        before = signal.signal(signal.SIGTERM, _end)  # else the command would outlive us, and be told again
         try:
             process = subprocess.Popen(argv, stdin=given, stdout=said, stderr=said, start_new_session=True)
         except OSError as error:
@@ -121,6 +141,8 @@ def _run(argv: list[str], told: dict[str, Any]) -> str | None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
         if code == 0:
             return None
         said.seek(0)
@@ -128,10 +150,20 @@ def _run(argv: list[str], told: dict[str, Any]) -> str | None:
         return f"{argv[0]} ended with exit code {code}" + (f": {words}" if words else "")
 
 
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 @contextmanager
 def _alone(path: Path) -> Iterator[bool]:
     """Let one monitor at a time tell; give False to the other."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        yield True  # what cannot be locked is told all the same
+        return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,16 +181,32 @@ def _read(path: Path, ui: Ui) -> State:
         if told["schema"] != SCHEMA:
             raise ValueError(f"schema {told['schema']}")
         return State(
-            tuple(Incident(**one) for one in told["incidents"]),
-            tuple(Message(**{**one, "incident": Incident(**one["incident"])}) for one in told["outbox"]),
+            tuple(_incident(one) for one in told["incidents"]),
+            tuple(_message({**one, "incident": _incident(one["incident"])}) for one in told["outbox"]),
         )
     except FileNotFoundError:
         return State()
-    except (ValueError, KeyError, TypeError) as damage:
+    except (ValueError, KeyError, TypeError, RecursionError) as damage:
         aside = path.with_name(f"{path.name}.damaged_{datetime.now(UTC):%Y%m%d_%H%M%S}")
         path.replace(aside)
         ui.warn(f"warning: {path} is damaged ({damage}) and begins anew; what it held is in {aside}")
         return State()
+
+
+def _incident(told: dict[str, Any]) -> Incident:
+    return _fit(Incident(**told), {"well": int})
+
+
+def _message(told: dict[str, Any]) -> Message:
+    return _fit(Message(**told), {"incident": Incident})
+
+
+def _fit(read: _Read, kinds: Mapping[str, type]) -> _Read:
+    """Return what was read. Raises TypeError where a value is of another kind: a text, but for those that are named."""
+    for name, value in vars(read).items():
+        if not isinstance(value, kind := kinds.get(name, str)):
+            raise TypeError(f"{name} is {value!r:.60}, expected {kind.__name__}")
+    return read
 
 
 def _write(path: Path, state: State) -> None:

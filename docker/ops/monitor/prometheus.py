@@ -1,5 +1,6 @@
 """The report as a Prometheus text file, for node_exporter's textfile collector: published by rename, always whole."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,16 @@ from ops.roots import sync_folder
 
 _MODE = 0o644  # whoever scrapes it runs as somebody else
 
+_STEP = "give --prometheus a file in a folder that you may write to"
+
 Labels = dict[str, str]
 Sample = tuple[Labels, float]
 
 
 def write(report: Report, path: Path) -> None:
     """Publish the file. Raises StackError naming it when it cannot be written."""
+    if not path.name:
+        raise StackError(f"--prometheus {str(path)!r} names no file", _STEP)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
@@ -29,10 +34,9 @@ def write(report: Report, path: Path) -> None:
         unfinished.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise StackError(
-            f"{path} cannot be written: {error.strerror}", "give --prometheus a file in a folder that you may write to"
-        ) from error
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise StackError(f"{path} cannot be written: {error.strerror}", _STEP) from error
 
 
 def text(report: Report) -> str:

@@ -1,5 +1,6 @@
 """The report for a person: a row a service, a line a subject, then what is wrong and the next step; 80 columns."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from ops.monitor.thresholds import Status
 COLUMNS = 80
 # The sign says it too: colours alone are lost on paper, in logs and to many eyes.
 SIGNS: dict[Status, str] = {"ok": "✓", "warning": "!", "critical": "✗", "unknown": "?"}
+_PLAIN: dict[Status, str] = {"ok": "+", "warning": "!", "critical": "x", "unknown": "?"}  # where ✓ would become a ?
 COLOURS: dict[Status, str] = {"ok": "green", "warning": "yellow", "critical": "red", "unknown": "magenta"}
 WORDS: dict[Status, str] = {"ok": "well", "warning": "warning", "critical": "critical", "unknown": "not all was seen"}
 _NAME = 9  # columns of the first word of a line
@@ -36,7 +38,7 @@ def services(report: Report) -> RenderableType:
     """Draw the services."""
     facts = report.facts
     if isinstance(facts.containers, Unseen):
-        return Text(f"services  ? {facts.containers.reason}", style=COLOURS["unknown"])
+        return Text(f"services  ? {words.visible(facts.containers.reason)}", style=COLOURS["unknown"])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "service", "state", "health"):
         table.add_column(title, no_wrap=True)
@@ -62,13 +64,22 @@ def troubles(checks: tuple[Check, ...]) -> Iterator[RenderableType]:
 
 def sign(status: Status) -> str:
     """Give a status as a sign of its own, in its colour."""
-    return f"[{COLOURS[status]}]{SIGNS[status]}[/]"
+    return f"[{COLOURS[status]}]{_signs()[status]}[/]"
+
+
+def _signs() -> dict[Status, str]:
+    """Give the signs that stdout can show."""
+    try:
+        "".join(SIGNS.values()).encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return _PLAIN
+    return SIGNS
 
 
 def _head(report: Report) -> str:
     facts, status = report.facts, report.status
     colour = COLOURS[status]
-    word = f"[{colour}]{SIGNS[status]} {WORDS[status]}[/]"
+    word = f"[{colour}]{_signs()[status]} {WORDS[status]}[/]"
     return f"{escape(facts.project)}  {word}  {facts.at:%Y-%m-%d %H:%M:%S} UTC, looked for {facts.total_ms:.0f} ms"
 
 
@@ -103,7 +114,7 @@ def _lines(report: Report) -> RenderableType:
     ):
         if told:
             mark = _mark(one for one in report.checks if one.id.startswith(prefixes))
-            rows.add_row(mark, f"{name:<{_NAME}}", escape(told))
+            rows.add_row(mark, f"{name:<{_NAME}}", escape(words.visible(told)))
     return rows
 
 

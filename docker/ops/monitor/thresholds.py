@@ -1,11 +1,14 @@
 """The thresholds, read once and refused whole when a word of them is unknown or missing."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+from ops.errors import StackError
 
 FILE = Path(__file__).with_name("thresholds.toml")
 _KEYS = {"unit", "expected", "sense", "warning", "critical", "factors", "reason"}
@@ -42,8 +45,11 @@ Limits = Mapping[str, Limit]
 
 @cache
 def load() -> Limits:
-    """Read the file that is shipped."""
-    return parse(FILE.read_text(encoding="utf-8"))
+    """Read the file that is shipped. Raises StackError where it was edited into something else."""
+    try:
+        return parse(FILE.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StackError(f"{FILE}: {error}", "git diff shows what was changed in it") from error
 
 
 def parse(text: str) -> Limits:
@@ -60,6 +66,11 @@ def _limit(name: str, entry: dict[str, Any]) -> Limit:
     numbers = {key: entry[key] for key in ("warning", "critical") if key in entry}
     if numbers and entry.get("sense") not in ("above", "below"):
         raise ValueError(f"thresholds: {name} has numbers and no sense, expected above or below")
+    if not isinstance(entry.get("unit"), str):
+        raise ValueError(f"thresholds: {name} has no unit")
+    for key, number in {**{key: entry[key] for key in numbers}, **entry.get("factors", {})}.items():
+        if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number):
+            raise ValueError(f"thresholds: {name} has {key} = {number!r}, expected a number")
     if not str(entry.get("reason", "")).strip():
         raise ValueError(f"thresholds: {name} gives no reason")
     return Limit(**entry)

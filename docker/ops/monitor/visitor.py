@@ -46,6 +46,6 @@ def _said(body: bytes) -> str:
     """Return the word of a body that matters: its error, else its status."""
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(told.get("error") or told.get("status") or "") if isinstance(told, dict) else ""

@@ -7,11 +7,11 @@ from typing import Any
 
 from ops import words
 from ops.monitor.checks import Check, unknown
-from ops.monitor.facts import Backups, Facts, Unseen
+from ops.monitor.facts import Facts, Unseen
 from ops.monitor.thresholds import Limit, Limits
 
 _HOUR_S, _DAY_S = 3600.0, 86400.0
-CLOSED_STEP = "./stack up gives the folders back to 1001; a damaged file the keeper sets aside within a minute"
+CLOSED_STEP = "./stack up gives the folders back to 1001; a damaged status/backup.json may be moved away"
 _NOW = "./stack backup now takes one at once, and says why when it cannot"
 _DRILL = "./stack backup drill tries one out at once, and says why when it cannot"
 
@@ -23,14 +23,6 @@ def judge(facts: Facts, limits: Limits) -> Iterator[Check]:
         reason = Unseen(f"nobody knows, their state cannot be read: {backups.reason}")
         yield unknown("backup.published", "backups", limits["backup.published"], reason, CLOSED_STEP)
         return
-    try:
-        yield from list(_known(backups, facts, limits))
-    except (KeyError, TypeError, ValueError, AttributeError) as strange:
-        reason = Unseen(f"nobody knows, their state cannot be read: {facts.root}/status/backup.json: {strange!r}")
-        yield unknown("backup.published", "backups", limits["backup.published"], reason, CLOSED_STEP)
-
-
-def _known(backups: Backups, facts: Facts, limits: Limits) -> Iterator[Check]:
     known, now = backups.known, facts.at
     if not known:
         yield _nothing_yet(facts, limits["backup.published"])
@@ -62,10 +54,15 @@ def _nothing_yet(facts: Facts, limit: Limit) -> Check:
 
 def _published(known: Mapping[str, Any], now: datetime, limit: Limit) -> Check:
     age = round((now - datetime.fromisoformat(known["updated"])).total_seconds(), 1)
-    status = limit.grade(age)
-    text = f"the keeper published its state {words.span(timedelta(seconds=age))} ago"
+    status = limit.grade(abs(age))
+    text = f"the keeper published its state {_told(timedelta(seconds=age), 'ago')}"
     hint = "" if status == "ok" else "./stack logs backup shows what keeps it; ./stack up mends its folders"
-    return Check("backup.published", "backups", max(0.0, age), limit, status, text, hint)
+    return Check("backup.published", "backups", age, limit, status, text, hint)
+
+
+def _told(span: timedelta, past: str) -> str:
+    """Say how long ago something was; what is still to come counts as far from now all the same."""
+    return f"{words.span(abs(span))} {past if span >= timedelta(0) else 'in the future'}"
 
 
 def _newest(known: Mapping[str, Any], now: datetime, limit: Limit) -> Check:
@@ -80,8 +77,8 @@ def _newest(known: Mapping[str, Any], now: datetime, limit: Limit) -> Check:
         return Check("backup.newest", "backups", "none", held, "critical", "there is no verified snapshot", _NOW)
     span = now - datetime.fromisoformat(newest["created"])
     age = round(span.total_seconds() / _HOUR_S, 3)
-    status = held.grade(age)
-    text = f"the newest snapshot, {newest['name']}, is {words.span(span)} old"
+    status = held.grade(abs(age))
+    text = f"the newest snapshot, {newest['name']}, is {_told(span, 'old')}"
     return Check("backup.newest", "backups", age, held, status, text, "" if status == "ok" else _NOW)
 
 
@@ -108,8 +105,8 @@ def _drill_age(known: Mapping[str, Any], facts: Facts, limit: Limit) -> Check:
         return Check("drill.age", "backups", "none", held, status, text, "" if status == "ok" else _DRILL)
     span = facts.at - max(datetime.fromisoformat(at) for at in passed)
     age = round(span.total_seconds() / _DAY_S, 3)
-    status = held.grade(age)
-    text = f"the newest drill that passed was {words.span(span)} ago"
+    status = held.grade(abs(age))
+    text = f"the newest drill that passed was {_told(span, 'ago')}"
     return Check("drill.age", "backups", age, held, status, text, "" if status == "ok" else _DRILL)
 
 
@@ -126,15 +123,15 @@ def _uploads(known: Mapping[str, Any], limit: Limit) -> Check:
     warnings = (known.get("uploads") or {}).get("warnings") or []
     if not warnings:
         return Check("backup.uploads", "uploads", "whole", limit, "ok", "every upload is as it was sent")
-    return Check("backup.uploads", "uploads", "not whole", limit, "warning", str(warnings[0]), "see the text")
+    return Check("backup.uploads", "uploads", "not whole", limit, "warning", str(warnings[0]), _NOW)
 
 
 def _tier(tier: str, made: datetime, now: datetime, allowed_hours: float, limit: Limit) -> Check:
     seldom = limit.factors["warning_ages"] * allowed_hours * _HOUR_S / _DAY_S
     held = replace(limit, warning=max(limit.warning or 0.0, round(seldom, 3)))
     age = round((now - made).total_seconds() / _DAY_S, 3)
-    status = held.grade(age)
-    text = f"the newest {tier} snapshot is {words.span(now - made)} old"
+    status = held.grade(abs(age))
+    text = f"the newest {tier} snapshot is {_told(now - made, 'old')}"
     hint = "" if status == "ok" else "./stack backup rotate --dry-run says what is promoted, and why"
     return Check(f"backup.{tier}", "backups", age, held, status, text, hint)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ops import words
 from ops.health import NEXT_STEP
 from ops.monitor.checks import Check, unknown
-from ops.monitor.facts import Database, Disk, Errors, Facts, Folders, Unseen
+from ops.monitor.facts import Database, Disk, Errors, Facts, Folders, Owner, Unseen
 from ops.monitor.thresholds import Limit, Limits
 
 _OWNER = 1001
@@ -23,6 +23,8 @@ def judge(facts: Facts, limits: Limits) -> Iterator[Check]:
     yield _database(folders.database, facts.root, limits["database.file"])
     if isinstance(folders.database, Database):
         yield _wal(folders.database, limits["database.wal"])
+    for name, owner in folders.owners.items():
+        yield _owner(name, owner, facts.root, limits["folders.owner"])
     for disk in folders.disks:
         yield from _disk(disk, folders, facts, limits)
     yield _errors(folders.errors, limits["errors.recent"])
@@ -48,6 +50,19 @@ def _of_file(seen: Database | None) -> str:
     if seen.mode & _WRITABLE != _WRITABLE or seen.folder_mode & _ENTERED != _ENTERED:
         return f"of mode {seen.mode:04o}, its folder {seen.folder_mode:04o}"
     return "empty" if seen.bytes == 0 and seen.wal_bytes == 0 else "whole"
+
+
+def _owner(name: str, seen: Owner | Unseen | None, root: str, limit: Limit) -> Check:
+    if isinstance(seen, Unseen):
+        return unknown("folders.owner", name, limit, seen, NEXT_STEP["database_unreadable"])
+    if seen is None:
+        hint = "look where it went; ./stack up makes an empty one"
+        return Check("folders.owner", name, "missing", limit, "critical", f"{root}/{name} is missing", hint)
+    told = f"{seen.uid}, mode {seen.mode:04o}"
+    if seen.uid == _OWNER and seen.mode & _ENTERED == _ENTERED:
+        return Check("folders.owner", name, told, limit, "ok", f"{name} is 1001's")
+    text = f"{root}/{name} is of {told}"
+    return Check("folders.owner", name, told, limit, "warning", text, "./stack up gives the folders back to 1001")
 
 
 def _wal(seen: Database, limit: Limit) -> Check:
@@ -92,7 +107,7 @@ def _heals(seen: tuple[datetime, ...] | Unseen, now: datetime, limit: Limit) -> 
     if isinstance(seen, Unseen):
         return unknown("heals.recent", "app", limit, seen)
     window = timedelta(seconds=limit.factors["window_s"])
-    count = len([at for at in seen if now - at < window])
+    count = len([at for at in seen if abs(now - at) < window])
     status = limit.grade(count)
     if seen:
         text = f"the app healed itself {words.span(now - max(seen))} ago, {count} times in 10 min"
