@@ -34,7 +34,7 @@ class _Words(_Paper):
         try:
             super().print(*objects, **how)
         except OSError:
-            _discard(self.file)
+            discard(self.file)
 
 
 @dataclass
