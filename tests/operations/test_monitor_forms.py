@@ -246,22 +246,28 @@ def test_schema_refuses_what_it_must(evidence: Door) -> None:
 
 # -- whatever comes in, without a stack
 
-AGO = datetime.now(UTC).replace(microsecond=0)
-PUBLISHED: dict[str, Any] = {
-    "schema": 1,
-    "updated": AGO.isoformat(),
-    "healthy": True,
-    "reasons": [],
-    "max_age_hours": 26.0,
-    "newest": {"name": "balades_x", "created": AGO.isoformat(), "tier": "daily"},
-    "newest_of": {"daily": {"name": "balades_x", "created": AGO.isoformat()}},
-    "last_run": {"outcome": "success", "error": None},
-    "lost_history": None,
-    "uploads": {"warnings": []},
-    "incidents": [],
-    "drill": {"at": AGO.isoformat(), "outcome": "success"},
-    "drills": [],
-}
+
+def published(now: datetime) -> dict[str, Any]:
+    """What the keeper publishes of backups that are well."""
+    at = now.isoformat(timespec="seconds")
+    return {
+        "schema": 1,
+        "updated": at,
+        "healthy": True,
+        "reasons": [],
+        "max_age_hours": 26.0,
+        "newest": {"name": "balades_x", "created": at, "tier": "daily"},
+        "newest_of": {"daily": {"name": "balades_x", "created": at}},
+        "last_run": {"outcome": "success", "error": None},
+        "lost_history": None,
+        "uploads": {"warnings": []},
+        "incidents": [],
+        "drill": {"at": at, "outcome": "success"},
+        "drills": [],
+    }
+
+
+PUBLISHED = published(datetime.now(UTC))
 NAIVE = "2026-11-22T12:00:00"
 UNFIT: dict[str, str] = {
     "nested without end": "[" * 100_000,
@@ -281,7 +287,7 @@ UNFIT: dict[str, str] = {
     "newest before all time": json.dumps(
         {**PUBLISHED, "newest_of": {"daily": {"name": "x", "created": "0001-01-01T00:00:00+10:00"}}}
     ),
-    "newest without a name": json.dumps({**PUBLISHED, "newest": {"name": 5, "created": AGO.isoformat()}}),
+    "newest without a name": json.dumps({**PUBLISHED, "newest": {"name": 5, "created": PUBLISHED["updated"]}}),
     "updated at a number": json.dumps({**PUBLISHED, "updated": 5}),
     "healthy in words": json.dumps({**PUBLISHED, "healthy": "yes"}),
     "incidents that are a number": json.dumps({**PUBLISHED, "incidents": 5}),
@@ -349,7 +355,7 @@ def bare(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     (tmp_path / "status").chmod(0o755)
     made = Bare(tmp_path, capsys)
     made.write("state/running.json", "{}")
-    made.write("status/backup.json", json.dumps(PUBLISHED))
+    made.write("status/backup.json", json.dumps(published(datetime.now(UTC))))
     (tmp_path / "status" / "backup.json").chmod(0o644)
     return made
 
