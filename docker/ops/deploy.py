@@ -96,7 +96,7 @@ def deploy(compose: Compose, ui: Ui, wish: Wish) -> int:
             ui.say(f"Release {wanted.id} is live already; nothing was done.")
             ui.emit({"outcome": "live", "code": 0, "release": wanted.id, "changed": False})
             return Ending.LIVE
-        two = Two(_bound(compose, former), _bound(compose, wanted))
+        two = Two(releases.bound(compose, former), releases.bound(compose, wanted))
         with ui.step("Look whether everything is ready"):
             preflight.check_release(wanted)
             found = preflight.check(two.wanted, ill_too=wish.verb == "rollback")
@@ -157,10 +157,6 @@ def _choose(compose: Compose, wish: Wish, former: Release) -> tuple[Release, Vou
             Ending.USAGE,
         )
     return wanted, vouched, str(after[0]["snapshot"])
-
-
-def _bound(compose: Compose, one: Release) -> Compose:
-    return Compose(compose.settings, compose.engine, releases.variables(one))
 
 
 def _is_live(compose: Compose, wanted: Release, wish: Wish) -> bool:

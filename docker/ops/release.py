@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from ops import compose
+from ops import compose, files
 from ops.engine import install_packages
 from ops.errors import StackError
 from ops.settings import CHECKOUT, DOCKER, Settings
@@ -93,9 +93,7 @@ def record(settings: Settings, release: Release) -> Path:
     folder = settings.root / "state" / "releases"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{release.id}.json"
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(document(release), indent=2, sort_keys=True) + "\n")
-    unfinished.replace(path)
+    files.publish(path, document(release))
     return path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ops import release
-from ops.compose import run
+from ops.compose import Compose, run
 from ops.errors import DeployError, Ending
 from ops.release import Image, Release, Source
 from ops.settings import Settings
@@ -86,6 +86,11 @@ def absent(one: Release) -> list[str]:
     """Name the images of a release that the engine no longer has."""
     known = release.ids(*(image.id for image in one.images.values()))
     return [f"{name} {image.id[:19]}" for name, image in one.images.items() if image.id not in known]
+
+
+def bound(compose: Compose, one: Release) -> Compose:
+    """Compose with its present settings, and the images of this release."""
+    return Compose(compose.settings, compose.engine, variables(one))
 
 
 def variables(one: Release) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The record of what `up` made, so that `verify` finds what was changed past it."""
 
-import json
-
+from ops import files
 from ops.compose import run
 from ops.release import Release
 from ops.settings import Settings
@@ -22,7 +21,4 @@ def record(settings: Settings, release: Release) -> None:
         service: {"config": config, "image": image} for service, config, image in (line.split("\t") for line in lines)
     }
     document = {"schema": 1, "release": release.id, "project": settings.project, "containers": containers}
-    path = settings.root / "state" / "running.json"
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-    unfinished.replace(path)
+    files.publish(settings.root / "state" / "running.json", document)

@@ -67,8 +67,8 @@ def settle(compose: Compose, ui: Ui) -> str | None:
     if is_over(entry.phase, ended):
         journal.close(settings)
         return None
-    former, wanted = _release(compose, entry.from_), _release(compose, entry.to)
-    two = Two(_bound(compose, former), _bound(compose, wanted))
+    former, wanted = releases.choose(settings, entry.from_), releases.choose(settings, entry.to)
+    two = Two(releases.bound(compose, former), releases.bound(compose, wanted))
     with ui.step(f"Settle {entry.verb} {entry.id}, which was cut short while {entry.phase}") as step:
         step.well = False
         done, illness = _carry_out(two, entry, former, wanted)
@@ -139,11 +139,3 @@ def _gets_well(two: Two) -> bool:
     except StackError:
         return False
     return True
-
-
-def _bound(compose: Compose, one: Release) -> Compose:
-    return Compose(compose.settings, compose.engine, releases.variables(one))
-
-
-def _release(compose: Compose, name: str) -> Release:
-    return releases.choose(compose.settings, name)
