@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import uvicorn  # type: ignore[import-not-found]  # Debian's; not among the host's packages
 
@@ -50,5 +51,12 @@ def main() -> int:
     return 0 if server.started else 1
 
 
+def end(code: int) -> NoReturn:
+    """End at once: everything is closed, and while the interpreter tidies up for 80 ms a deploy's visitors wait."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -1,7 +1,8 @@
-"""The deployer's hand inside the container: `python3 -S -m app.drain on DEPLOY SECONDS | off | look`.
+"""The deployer's hand inside the container: `python3 -S -m app.drain on DEPLOY SECONDS | off | look | session`.
 
 `on` and `off` set the flag; `look` says in one JSON line what a stop would cut off: requests being served, what waits
 to be taken, and bytes of answers that the kernel still holds for slow readers, which end with the container's network.
+`session` does the same for each line that comes on stdin: Python starts once, for visitors wait meanwhile.
 """
 
 import contextlib
@@ -19,7 +20,12 @@ STATE = RECORD.parent
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LISTENING = "0A"
 ANSWER_WITHIN_S = 2.0
-USAGE = "usage: python3 -S -m app.drain on DEPLOY SECONDS | off | look"
+LIFE = f"SECONDS: above 0, at most {flag.LONGEST.total_seconds():.0f}"
+USAGE = f"usage: python3 -S -m app.drain on DEPLOY SECONDS | off | look | session\n{LIFE}"
+
+
+class NotUnderstood(Exception):  # noqa: N818 - read where it is raised, the name says enough
+    """These are no words of this door."""
 
 
 class Unseen(Exception):  # noqa: N818 - read where it is raised, the name says enough
@@ -28,23 +34,43 @@ class Unseen(Exception):  # noqa: N818 - read where it is raised, the name says 
 
 def main(argv: Sequence[str]) -> int:
     """Do what is asked; 0 done, 1 not done with the reason on stderr, 2 not understood."""
+    if list(argv) == ["session"]:
+        return session()
     try:
-        match argv:
-            case ["on", deploy, seconds] if flag.names_deploy(deploy) and _is_a_life(seconds):
-                raised = flag.raise_flag(STATE, deploy, float(seconds))
-                _say(draining=True, deploy=deploy, until=raised.until.isoformat(timespec="milliseconds"))
-            case ["off"]:
-                flag.lower_flag(STATE)
-                _say(draining=False)
-            case ["look"]:
-                _say(**look())
-            case _:
-                print(f"{USAGE}\nSECONDS: above 0, at most {flag.LONGEST.total_seconds():.0f}", file=sys.stderr)
-                return 2
+        _say(do(argv))
+    except NotUnderstood:
+        print(USAGE, file=sys.stderr)
+        return 2
     except (Damaged, OSError, Unseen) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def session() -> int:
+    """Answer each line with one of JSON, which names an error where there was one; end when nobody asks any more."""
+    for line in sys.stdin:
+        try:
+            _say(do(line.split()))
+        except NotUnderstood:
+            _say({"error": f"not understood: {line.strip()[:80]!r}"})
+        except (Damaged, OSError, Unseen) as error:
+            _say({"error": str(error)})
+    return 0
+
+
+def do(words: Sequence[str]) -> dict[str, Any]:
+    """Do one thing, and return what is to be said of it. Raises NotUnderstood, Damaged, Unseen, OSError."""
+    match words:
+        case ["on", deploy, seconds] if flag.names_deploy(deploy) and _is_a_life(seconds):
+            raised = flag.raise_flag(STATE, deploy, float(seconds))
+            return {"draining": True, "deploy": deploy, "until": raised.until.isoformat(timespec="milliseconds")}
+        case ["off"]:
+            flag.lower_flag(STATE)
+            return {"draining": False}
+        case ["look"]:
+            return look()
+    raise NotUnderstood
 
 
 def look() -> dict[str, Any]:
@@ -106,8 +132,8 @@ def _is_a_life(text: str) -> bool:
         return False
 
 
-def _say(**told: object) -> None:
-    print(json.dumps(told))
+def _say(told: dict[str, Any]) -> None:
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from ops import (
 from ops.actor import actor
 from ops.compose import Compose
 from ops.errors import DeployError, Ending, Exit, StackError, ending, in_words
+from ops.hand import Hand
 from ops.journal import Entry, Phase
 from ops.patience import to_the_end
 from ops.release import Release
@@ -341,8 +342,8 @@ def _wait_for_long_requests(story: _Story, ends: float) -> None:
     """While the site serves, until no long request is under way: none is cut, and none holds the others up."""
     if not container.inspect(story.two.app).runs:
         return
-    with story.times.of("wait"):
-        seen = traffic.wait_until_short(story.two.app, max(0.0, ends - time.monotonic()), SHORT_S)
+    with story.times.of("wait"), Hand(story.two.app) as hand:
+        seen = traffic.wait_until_short(hand, max(0.0, ends - time.monotonic()), SHORT_S)
     if seen.oldest_s >= SHORT_S:
         raise DeployError(
             f"a long request is under way, and was still after {story.wish.wait_s:.0f} s: {seen.told()}; "

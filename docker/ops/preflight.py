@@ -7,6 +7,7 @@ from typing import Any
 from ops import container, keeper, releases, switch, traffic
 from ops.compose import Compose
 from ops.errors import DeployError, Ending, Exit, StackError
+from ops.hand import Hand
 from ops.release import Release
 
 NEEDED = ("gate", "app", "backup")
@@ -51,7 +52,8 @@ def check(compose: Compose, *, ill_too: bool) -> Found:
         )
     kept = _ask_keeper(compose, ill_too=ill_too)
     if states["app"].runs:
-        traffic.look(compose.container("app"))
+        with Hand(compose.container("app")) as hand:
+            traffic.look(hand)
     checks = (
         "Compose takes the configuration",
         f"gate, app and backup run; the site answers {status or 'nothing'}",

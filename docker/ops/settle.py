@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from ops import candidate, container, history, journal, outcome, releases, switch, traffic
+from ops import candidate, container, history, journal, outcome, releases, switch
 from ops.compose import Compose
 from ops.errors import Ending, StackError
 from ops.journal import Entry, Phase
@@ -125,7 +125,7 @@ def _bring_forward(two: Two, entry: Entry) -> str | None:
     try:
         switch.start(two.wanted)
         switch.wait_well(two, switch.BACK_S)
-        traffic.Flag(two.app, entry.id).lift()
+        switch.open_up(two, entry)
         switch.until_open(two.url, switch.BACK_S)
         outcome.follow(two.wanted)
     except StackError as error:

@@ -13,16 +13,21 @@ from urllib.parse import urlsplit
 from ops import container, journal, keeper, traffic
 from ops.compose import Compose, run
 from ops.errors import DeployError, Ending, Exit, StackError
+from ops.hand import Hand
 from ops.journal import Entry, Phase
 
-HELD_S = 0.25  # without an answer for so long, a request is held by the gate; the app itself takes milliseconds
+# Without an answer for so long, a request is held by the gate: the app itself takes milliseconds, and the gate's share
+# of the processor comes anew every tenth of a second.
+HELD_S = 0.15
+DOORS = ("HEAD", "OPTIONS")  # one of what the gate takes for reads, one of what it takes for writes
 DRAIN_S = 5.0  # then the visitors have waited long enough for somebody else's request
 DECIDED_S = 18.0  # from the first held request: the gate gives up after 30, and the way back takes its time
 PATIENCE, LEAST_S, MOST_S = 3.0, 6.0, 15.0  # for the start itself: times the candidate's, and within these
 FAIR = 1.5  # times the candidate's, whatever was lost before: rather visitors who wait than a good release taken back
 BACK_S = 25.0  # for the former app to be well again
 SICK_FOR_S = 1.5  # an answer of health is kept for a second: this is another look
-PAUSE_S = 0.05
+PAUSE_S = 0.02
+LOOK_S = 0.5  # between two looks at the container, each a process of its own beside the one that starts
 KILLED_AFTER_S = 2  # an app that never served has nothing to finish
 LOOPS_AFTER = 2  # restarts: then it will not come up by itself
 PASSES = "database_locked"  # said while a long migration is still under way
@@ -82,35 +87,39 @@ def forward(two: Two, entry: Entry, times: Times, start_s: float, came_to: Calla
     def reach(phase: Phase) -> None:
         came_to(journal.write(two.wanted.settings, entry, phase))
 
-    reach(Phase.DRAINING)
-    begun = time.monotonic()
-    flag = traffic.Flag(two.app, entry.id)
-    with flag.renewed(), keeper.ready(two.former, "keep") as keep:
-        if container.inspect(two.app).runs:
-            with times.of("drain"):
-                _drain(two, flag)
+    with Hand(two.app) as hand, keeper.ready(two.former, "keep") as keep:
+        runs = container.inspect(two.app).runs
+        if runs:
+            hand.ask("look")  # from here on it answers at once
+        reach(Phase.DRAINING)
+        begun = time.monotonic()
+        flag = traffic.Flag(hand, entry.id)
+        with flag.renewed():
+            if runs:
+                with times.of("drain"):
+                    _drain(two, hand, flag)
             with times.of("stop"):
-                run(["docker", "stop", two.app])
-        else:
-            with times.of("stop"):
-                run(["docker", "stop", two.app])  # one that waits to be restarted
+                _exchange(two, entry.to_image)
+                hand.withdraw()
+            if not runs:
                 traffic.lay_flag(two.app, entry.id, traffic.OVER_THE_START_S)
-        reach(Phase.STOPPED)
-        with times.of("keep"):
-            _expect_done("keep", keep())
-        reach(Phase.KEPT)
-        reach(Phase.STARTED)
-        if entry.data_from:
-            with times.of("data"):
-                _keeper(two.former, "put-back", entry.data_from)
-        with times.of("start"):
-            start(two.wanted)
-        flag.shorten()
-        with times.of("probe"):
-            _until_well(two, entry.to_image, _decided_at(begun, time.monotonic(), start_s), restarts=0)
-        reach(Phase.COMMITTED)
-        with times.of("open"), suppress(StackError):  # it is decided: what is not lifted runs out
-            flag.lift()
+            reach(Phase.STOPPED)
+            with times.of("keep"):
+                _expect_done("keep", keep())
+            reach(Phase.KEPT)
+            reach(Phase.STARTED)
+            if entry.data_from:
+                with times.of("data"):
+                    _keeper(two.former, "put-back", entry.data_from)
+            with times.of("start"):
+                run(["docker", "start", two.app])
+                hand.reach_in()
+            flag.shorten()
+            with times.of("probe"):
+                _until_well(two, _decided_at(begun, time.monotonic(), start_s), restarts=0)
+            reach(Phase.COMMITTED)
+            with times.of("open"), suppress(StackError):  # it is decided: what is not lifted runs out
+                flag.lift()
     times.phases["hold"] = round((time.monotonic() - begun) * 1000)
 
 
@@ -132,7 +141,7 @@ def undo(two: Two, entry: Entry, times: Times) -> Entry:
                 entry = _noted(two, entry, data_is_back=True)
         start(two.former)
         wait_well(two, BACK_S)
-        traffic.Flag(two.app, entry.id).lift()
+        open_up(two, entry)
         until_open(two.url, BACK_S)
     return entry
 
@@ -144,7 +153,7 @@ def start(compose: Compose) -> None:
 
 def wait_well(two: Two, within_s: float) -> None:
     """Return when the site is well. Raises StackError."""
-    _until_well(two, None, time.monotonic() + within_s, restarts=container.inspect(two.app).restarts)
+    _until_well(two, time.monotonic() + within_s, restarts=container.inspect(two.app).restarts)
 
 
 def until_open(url: str, within_s: float) -> None:
@@ -173,23 +182,27 @@ def ask(url: str, path: str) -> tuple[int, dict[str, Any]]:
         line.close()
 
 
-def _drain(two: Two, flag: traffic.Flag) -> None:
+def open_up(two: Two, entry: Entry) -> None:
+    """Let the traffic in, whoever holds it. Raises StackError where no app runs."""
+    with Hand(two.app) as hand:
+        traffic.Flag(hand, entry.id).lift()
+
+
+def _drain(two: Two, hand: Hand, flag: traffic.Flag) -> None:
     """Return when nothing is under way, with the flag set for long enough that the next app finds it.
 
-    Nobody can renew it while no app runs. It is set so beside the last look, not after it: visitors wait.
+    Nobody can renew it while no app runs.
     """
     begun = time.monotonic()
     flag.reach(traffic.AHEAD_S)
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(len(DOORS)) as beside:
         while time.monotonic() - begun < DRAIN_S:
-            asked = beside.submit(_is_held, two.url)
-            seen = traffic.look(two.app)
-            if not (asked.result() and seen.quiet):
+            held = all(beside.map(lambda door: _is_held(two.url, door), DOORS))
+            seen = traffic.look(hand)
+            if not (held and seen.quiet):
                 continue
-            # Twice: what the gate had just sent on when it noticed has come by now.
-            ahead = beside.submit(flag.reach, traffic.OVER_THE_START_S)
-            seen = traffic.look(two.app)
-            ahead.result()
+            flag.reach(traffic.OVER_THE_START_S)
+            seen = traffic.look(hand)  # again: what the gate had just sent on when it noticed has come by now
             if seen.quiet:
                 return
             flag.reach(traffic.AHEAD_S)
@@ -207,12 +220,26 @@ def _decided_at(begun: float, now: float, start_s: float) -> float:
     return max(min(now + patience, begun + DECIDED_S), now + FAIR * start_s)
 
 
-def _is_held(url: str) -> bool:
+def _exchange(two: Two, image: str) -> None:
+    """Stop the app and have Compose make the new one, which does not start yet; Compose gets ready meanwhile."""
+    with ThreadPoolExecutor(1) as beside:
+        made = beside.submit(two.wanted.run, "up", "--no-start", "--no-build", "--no-deps", "app")
+        run(["docker", "stop", two.app], check=False)  # Compose may have removed it the moment it had stopped
+        made.result()
+    if (seen := container.inspect(two.app)).runs:
+        raise StackError(f"{two.app} does not stop: it is {seen.told()}", "./stack doctor checks the machine")
+    if seen.image != image:
+        raise StackError(
+            f"{two.app} is of {seen.image[:19]}, and {image[:19]} is to run", "./stack logs app shows more"
+        )
+
+
+def _is_held(url: str, door: str) -> bool:
     """Whether the gate has noticed: it then keeps what we ask, as it keeps every visitor."""
     parts = urlsplit(url)
     line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=HELD_S)
     try:
-        line.request("HEAD", "/held")  # no page of the site, and none of those that a sick site still shows
+        line.request(door, "/held")  # no page of the site, and none of those that a sick site still shows
         line.getresponse()
     except TimeoutError:
         return True
@@ -233,28 +260,29 @@ def _expect_done(what: str, answer: tuple[int, dict[str, Any]]) -> None:
         raise StackError(f"the keeper could not `{what}`: {document.get('error')}", str(document.get("hint")))
 
 
-def _until_well(two: Two, image: str | None, ends: float, *, restarts: int) -> None:
+def _until_well(two: Two, ends: float, *, restarts: int) -> None:
     """Wait for the health of the app; one that ended, loops beyond `restarts` or stays sick is not waited for."""
     sick_since: float | None = None
+    look_at = time.monotonic() + LOOK_S
     while True:
         status, told = ask(two.url, "/api/health")
         if status == http.client.OK:
-            break
-        seen = container.inspect(two.app)
+            return
         answer = f"/api/health answers {status or 'nothing'} {told.get('error', '')}".strip()
-        if seen.status in ("exited", "dead", "missing") or seen.restarts - restarts >= LOOPS_AFTER:
-            raise _unwell(two, f"it is {seen.told()}")
         if "error" in told and told["error"] != PASSES:
             sick_since = sick_since or time.monotonic()
             if time.monotonic() - sick_since > SICK_FOR_S:
                 raise _unwell(two, answer)
         else:
             sick_since = None
+        if time.monotonic() > look_at:
+            look_at = time.monotonic() + LOOK_S
+            seen = container.inspect(two.app)
+            if seen.status in ("exited", "dead", "missing") or seen.restarts - restarts >= LOOPS_AFTER:
+                raise _unwell(two, f"it is {seen.told()}")
         if time.monotonic() > ends:
             raise _unwell(two, f"it is not well in time: {answer}")
         time.sleep(PAUSE_S)
-    if image is not None and (seen := container.inspect(two.app)).image != image:
-        raise _unwell(two, f"it runs {seen.image[:19]}, and {image[:19]} was to run")
 
 
 def _unwell(two: Two, why: str) -> StackError:

@@ -10,14 +10,13 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ops import roots
-from ops.compose import run
 from ops.errors import StackError
+from ops.hand import Hand
 
 AHEAD_S = 5  # how long the flag outlives whoever renews it
 RENEWED_EVERY_S = 1.5
@@ -25,7 +24,6 @@ _SLOWNESS = 2
 OVER_THE_START_S = 25  # nobody can renew it while no app runs, and the new one must still find it
 FLAG = "/srv/state/draining"
 OPENED = "/srv/state/opened"
-_DRAIN = ("python3", "-S", "-m", "app.drain")
 
 
 @dataclass(frozen=True)
@@ -49,24 +47,20 @@ class Seen:
         return f"{self.in_flight} requests, the oldest since {self.oldest_s:.1f} s; {kernel}"
 
 
-def look(container: str) -> Seen:
+def look(hand: Hand) -> Seen:
     """Ask the app. Raises StackError where it has no answer."""
-    done = run(["docker", "exec", container, *_DRAIN, "look"])
+    told = hand.ask("look")
     try:
-        told: dict[str, Any] = json.loads(done.stdout)
         return Seen(
             in_flight=int(told["in_flight"]),
             oldest_s=float(told["oldest_s"]),
             unsent_bytes=int(told["unsent_bytes"]),
-            unread=int(told.get("unread", 0)),  # not said by releases before this one
+            unread=int(told["unread"]),
             draining=bool(told["draining"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
-        said = (done.stdout + done.stderr).strip()
-        mark = "move state/app/opened below MONSITE_ROOT away, the site does without; then run this again"
+    except (KeyError, TypeError, ValueError) as error:
         raise StackError(
-            f"{container} does not say what it has in hand: {said[:200]!r}",
-            mark if OPENED in said else "./stack logs app shows more",
+            f"{hand.container} does not say what it has in hand: {str(told)[:200]}", "./stack logs app shows more"
         ) from error
 
 
@@ -125,8 +119,8 @@ def lay_flag(container: str, deploy: str, seconds: float) -> None:
 class Flag:
     """The flag of one switch, renewed until it is lifted."""
 
-    def __init__(self, container: str, deploy: str) -> None:
-        self._container = container
+    def __init__(self, hand: Hand, deploy: str) -> None:
+        self._hand = hand
         self._deploy = deploy
         self._seconds = AHEAD_S
         self._took = 0.0  # by the last time it was set
@@ -152,7 +146,7 @@ class Flag:
         """Set it, and let it be renewed so far from now on. Raises StackError where no app runs."""
         with self._one_at_a_time:
             self._seconds = seconds
-            self._set(check=True)
+            self._set()
 
     def shorten(self) -> None:
         """Let it be renewed no further than usual from now on."""
@@ -163,26 +157,27 @@ class Flag:
         """Let the traffic in. Raises StackError where no app runs."""
         self.rest()
         with self._one_at_a_time:
-            run(["docker", "exec", self._container, *_DRAIN, "off"])
+            self._hand.ask("off")
 
-    def _set(self, *, check: bool) -> None:
+    def _set(self) -> None:
         begun = time.monotonic()
         seconds = self._seconds + _SLOWNESS * self._took  # a machine that is slow now will be slow the next time
-        run(["docker", "exec", self._container, *_DRAIN, "on", self._deploy, f"{seconds:.1f}"], check=check)
+        self._hand.ask("on", self._deploy, f"{seconds:.1f}")
         self._took = time.monotonic() - begun
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEWED_EVERY_S):
             with self._one_at_a_time:
                 if not self._ended.is_set():
-                    self._set(check=False)
+                    with suppress(StackError):
+                        self._set()
 
 
-def wait_until_short(container: str, at_most_s: float, short_s: float) -> Seen:
+def wait_until_short(hand: Hand, at_most_s: float, short_s: float) -> Seen:
     """Wait, while the site serves, until no request is long under way; return what was seen last."""
     ends = time.monotonic() + at_most_s
     while True:
-        seen = look(container)
+        seen = look(hand)
         if seen.oldest_s < short_s or time.monotonic() > ends:
             return seen
         time.sleep(0.5)

@@ -61,12 +61,13 @@ def test_many_deploys_are_noticed_by_nobody(
         rest(max(0, missing) / promised.number("busy_per_s"), "so many requests are to be made")
     faults = faults_of(own_stack, wanted, len(kinds) + 1, visits)
     during = waits(visits, spans)
+    p50, p99, longest = (share_of(during, share) for share in (0.5, 0.99, 1.0))
     boots = [(one["phases_ms"]["start"] + one["phases_ms"]["probe"]) / 1000 for one in documents]
     figures = {
         "deploys": len(kinds),
         **visits.figures(),
         "rows": len(stored(own_stack).titles),
-        "during_deploys": {f"p{share * 100:g}_s": round(share_of(during, share), 3) for share in (0.5, 0.99, 1.0)},
+        "during_deploys": {"p50_s": round(p50, 3), "p99_s": round(p99, 3), "longest_s": round(longest, 3)},
         "boot_s": {"median": round(statistics.median(boots), 2), "max": round(max(boots), 2)},
         "phases_ms": {
             name: round(statistics.median(one["phases_ms"].get(name, 0) for one in documents))
@@ -79,8 +80,8 @@ def test_many_deploys_are_noticed_by_nobody(
 
     assert faults == []
     assert len(visits.requests) >= promised.whole("requests")
-    assert share_of(during, 0.99) <= promised.number("switch_p99_s")
-    assert during[-1] <= max(boots) + promised.number("switch_beyond_boot_s")
+    assert p99 <= promised.number("switch_p99_s")
+    assert longest <= max(boots) + promised.number("switch_beyond_boot_s")
 
 
 @pytest.mark.promise("a deploy is noticed by nobody")

@@ -268,6 +268,18 @@ def test_traffic_is_told_to_the_container_alone(site: Stack) -> None:
     assert (inside, json.loads(told)) == (OK, {"in_flight": 0, "oldest_s": 0.0})
 
 
+def test_session_answers_line_by_line(site: Stack) -> None:
+    """Each line of a session has its answer, also one that is not understood; it ends when nobody asks any more."""
+    asked = "look\\nof\\n\\non d-session 60\\nlook\\noff\\nlook\\n"
+    done = site.exec("app", "sh", "-c", f"printf '{asked}' | python3 -S -m app.drain session")
+    before, wrong, empty, raised, under_it, lowered, after = map(json.loads, done.stdout.splitlines())
+
+    assert (done.code, done.stderr) == (0, "")
+    assert (before["draining"], under_it["draining"], after["draining"]) == (False, True, False)
+    assert (raised["deploy"], lowered) == ("d-session", {"draining": False})
+    assert (wrong, empty) == ({"error": "not understood: 'of'"}, {"error": "not understood: ''"})
+
+
 @pytest.mark.parametrize(
     "argv", [[], ["on", "d-x"], ["on", "../d", "5"], ["on", "d-x", "0"], ["on", "d-x", "86400"], ["of"]], ids=" ".join
 )

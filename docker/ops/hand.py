@@ -1,0 +1,103 @@
+"""The deployer's hand in the app's container: Python starts there once for all that is asked, as visitors wait."""
+
+import json
+import socket
+import subprocess
+import tempfile
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+from ops.errors import StackError
+
+ANSWER_WITHIN_S = 10.0  # the start of Python on a busy machine included
+_SESSION = ("python3", "-S", "-m", "app.drain", "session")
+
+
+class Hand:
+    """A session of `app.drain`, begun when something is asked; it ends with its container, or with us."""
+
+    def __init__(self, container: str) -> None:
+        self.container = container
+        self._one_at_a_time = threading.Lock()
+        self._session: _Session | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.withdraw()
+
+    def reach_in(self) -> None:
+        """Begin a session and wait for nothing: it gets ready beside what else there is to do."""
+        with self._one_at_a_time:
+            self._session = self._session or _Session(self.container)
+
+    def ask(self, *words: str) -> dict[str, Any]:
+        """Ask one thing. Raises StackError where no app runs, and with its reason where it was not done."""
+        self.reach_in()
+        with self._one_at_a_time:
+            answer = self._answer(" ".join(words))
+        if "error" not in answer:
+            return answer
+        mark = "move state/app/opened below MONSITE_ROOT away, the site does without; then run this again"
+        raise StackError(
+            f"{self.container} does not `{words[0]}`: {answer['error']}",
+            mark if "/opened" in answer["error"] else "./stack logs app shows more",
+        )
+
+    def withdraw(self) -> None:
+        """End the session."""
+        with self._one_at_a_time:
+            session, self._session = self._session, None
+            if session:
+                session.end()
+
+    def _answer(self, words: str) -> dict[str, Any]:
+        session = self._session
+        if session is None:
+            return {"error": "the session was ended meanwhile"}
+        try:
+            return session.ask(words)
+        except (OSError, ValueError):
+            self._session = None
+            return {"error": session.end() or "no answer came"}
+
+
+class _Session:
+    """One process, and the line to it."""
+
+    def __init__(self, container: str) -> None:
+        self._ours, theirs = socket.socketpair()
+        self._ours.settimeout(ANSWER_WITHIN_S)
+        self._answers = self._ours.makefile("rb")
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
+        with theirs:
+            self._process = subprocess.Popen(
+                ["docker", "exec", "--interactive", container, *_SESSION],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=self._told,
+                start_new_session=True,
+            )
+
+    def ask(self, words: str) -> dict[str, Any]:
+        """Return the answer. Raises OSError and ValueError where none comes."""
+        self._ours.sendall(f"{words}\n".encode())
+        answer: dict[str, Any] = json.loads(self._answers.readline())
+        return answer
+
+    def end(self) -> str:
+        """End it; return what it said beside its answers."""
+        self._answers.close()
+        self._ours.close()
+        try:
+            self._process.wait(ANSWER_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        with self._told:
+            self._told.seek(0)
+            return self._told.read().decode(errors="replace").strip()[-300:]
