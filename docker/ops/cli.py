@@ -10,12 +10,12 @@ import typer.core
 
 from ops import backup as backups
 from ops import claims, deploying, engine, extract, lifecycle, release, report, report_tools, testing
-from ops import deploy as deploys
 from ops import doctor as machine
 from ops import history as past
 from ops import lint as checks
 from ops import restore as restoring
 from ops import verify as verifying
+from ops import wish as wishes
 from ops.compose import Compose
 from ops.errors import CODES, DEPLOY_CODES, Exit, StackError
 from ops.settings import Settings, load
@@ -375,7 +375,7 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Bring a built and proven release live without a failed request; one that is bad goes back by itself."""
-    wish = deploys.Wish(
+    wish = wishes.Wish(
         release=release_id,
         report=report_folder,
         without_report=without_report,
@@ -401,7 +401,7 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Go back to a release that was live before, the same way as a deploy."""
-    wish = deploys.Wish(
+    wish = wishes.Wish(
         verb="rollback",
         steps=steps,
         with_data=with_data,

@@ -6,10 +6,10 @@ from typer.core import TyperCommand
 
 from ops import deploy, engine, release
 from ops.compose import Compose
-from ops.deploy import Wish
 from ops.errors import DeployError, Ending, Exit, ending
 from ops.settings import load
 from ops.ui import Ui
+from ops.wish import Wish
 
 
 class Documented(TyperCommand):

@@ -99,7 +99,7 @@ def forward(two: Two, entry: Entry, times: Times, start_s: float, came_to: Calla
                 with times.of("drain"):
                     _drain(two, hand, flag)
             with times.of("stop"):
-                _exchange(two, entry.to_image)
+                _replace_app(two, entry.to_image)
                 hand.withdraw()
             if not runs:
                 traffic.lay_flag(two.app, entry.id, traffic.OVER_THE_START_S)
@@ -220,7 +220,7 @@ def _decided_at(begun: float, now: float, start_s: float) -> float:
     return max(min(now + patience, begun + DECIDED_S), now + FAIR * start_s)
 
 
-def _exchange(two: Two, image: str) -> None:
+def _replace_app(two: Two, image: str) -> None:
     """Stop the app and have Compose make the new one, which does not start yet; Compose gets ready meanwhile."""
     with ThreadPoolExecutor(1) as beside:
         made = beside.submit(two.wanted.run, "up", "--no-start", "--no-build", "--no-deps", "app")
