@@ -1,7 +1,9 @@
 """The acts of a deploy, in their order: back up, try, switch while the gate holds, watch, let the rest follow."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ops import candidate, container, keeper, outcome, preflight, releases, switch, traffic
 from ops.errors import DeployError, Ending, Exit, StackError, in_words
@@ -12,6 +14,7 @@ from ops.switch import Stuck, Unquiet
 
 SHORT_S = 2.0  # a request that is younger ends while the gate drains
 LOOK_S = 0.5
+LONGEST_COPY_S = 22.0  # the gate gives up a held request after 30 s, and the start of the app wants its part
 SICK_LOOKS = 4  # in a row, while it is watched
 
 
@@ -29,6 +32,20 @@ def back_up(story: Story) -> None:
             Ending.BUSY if code == Exit.BUSY else Ending.PREFLIGHT,
         )
     story.entry = replace(story.entry, snapshot=document["name"])
+    if story.wish.verb == "deploy" and (why := too_large(document)):
+        raise DeployError(
+            why, "./stack up goes to this checkout's release, with the site down meanwhile", Ending.PREFLIGHT
+        )
+
+
+def too_large(snapshot: Mapping[str, Any]) -> str | None:
+    """Why visitors could not be held for so long; pure. The quiet copy takes as long as a snapshot at most."""
+    if snapshot["duration_s"] <= LONGEST_COPY_S:
+        return None
+    return (
+        f"the database of {snapshot['raw_bytes']} bytes is too large to be copied while the gate holds visitors: "
+        f"a snapshot took {snapshot['duration_s']:.0f} s, and {LONGEST_COPY_S:.0f} s are the most"
+    )
 
 
 def try_candidate(story: Story) -> None:
