@@ -18,6 +18,7 @@ from ops import verify as verifying
 from ops import wish as wishes
 from ops.compose import Compose
 from ops.errors import CODES, DEPLOY_CODES, Exit, StackError
+from ops.monitor.refused import COULD_NOT_LOOK
 from ops.settings import Settings, load
 from ops.ui import Ui, show_any_text
 
@@ -33,7 +34,6 @@ app.add_typer(backup_app, name="backup")
 report_app = typer.Typer(invoke_without_command=True)
 app.add_typer(report_app, name="report")
 
-COULD_NOT_LOOK = 3  # of the monitor
 WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]  # the one that all errors of options and arguments are
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -369,8 +369,8 @@ def deploy(
         bool, typer.Option("--with-gate", help="Exchange the gate too: about two seconds without answers.")
     ] = False,
     dry_run: OnlyPlan = False,
-    wait: Wait = 60.0,
-    watch_seconds: Watch = 30.0,
+    wait: Wait = deploys.Wish.wait_s,
+    watch_seconds: Watch = deploys.Wish.watch_s,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -395,8 +395,8 @@ def rollback(
     ] = False,
     without_report: Without = None,
     dry_run: OnlyPlan = False,
-    wait: Wait = 60.0,
-    watch_seconds: Watch = 30.0,
+    wait: Wait = deploys.Wish.wait_s,
+    watch_seconds: Watch = deploys.Wish.watch_s,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

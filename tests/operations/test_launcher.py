@@ -16,10 +16,12 @@ import requests
 
 from fixtures import homes
 from fixtures.evidence import Completed, Door, run_quietly
-from fixtures.launches import pretend_docker
+from fixtures.launches import pretend_docker, stuck_launcher
+from fixtures.results import Exit as Verdict
 from fixtures.run import CHECKOUT
 from fixtures.services import CONTRACT
 from fixtures.stack import LAUNCHER, Stack
+from ops.errors import Ending
 
 CODES = CONTRACT.exit_codes
 
@@ -85,6 +87,40 @@ def test_unknown_verb_is_a_usage_error(idle_settings: dict[str, str], evidence: 
 
     assert done.code == CODES.usage
     assert "upp" in done.stderr
+
+
+# -- before it can begin
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"),
+    [
+        *((verb, CODES.failed) for verb in VERBS),
+        *((verb, Ending.PREFLIGHT) for verb in DEPLOYS),
+        *((verb, Verdict.INCOMPLETE) for verb in JUDGES if verb != "monitor"),  # whose document is of another form
+    ],
+)
+def test_launcher_that_cannot_begin_is_one_document(tmp_path: Path, evidence: Door, verb: str, code: int) -> None:
+    """Where not even the environment stands, `--json` has error, next step and a code from the verb's own list."""
+    launcher = stuck_launcher(tmp_path)
+
+    done = evidence.run(str(launcher), verb, "--json")
+
+    (error, hint) = done.stderr.splitlines()
+    assert done.json() == {"error": error.removeprefix("error: "), "hint": hint.removeprefix("hint: "), "code": code}
+    assert done.code == code
+
+
+def test_checkout_that_is_not_whole_is_named(tmp_path: Path, evidence: Door) -> None:
+    """Where a file of the launcher's own is gone, it is named, in `--json` too."""
+    launcher = stuck_launcher(tmp_path)
+    launcher.with_name("requirements.lock").unlink()
+
+    done = evidence.run(str(launcher), "status", "--json")
+
+    assert f"{tmp_path}/requirements.lock: No such file or directory" in complaint(done)
+    assert done.json()["error"] == f"{tmp_path}/requirements.lock: No such file or directory"
+    assert done.code == CODES.failed
 
 
 # -- settings

@@ -1,25 +1,20 @@
 """A virtual environment that is a link is told, not followed."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from fixtures.evidence import Door
-from fixtures.run import CHECKOUT
-from fixtures.stack import LAUNCHER
+from fixtures.launches import stuck_launcher
 
 pytestmark = pytest.mark.promise("a virtual environment that is somebody else's is left alone")
 
 
 def test_linked_environment_is_told(tmp_path: Path, evidence: Door) -> None:
     """Where .venv is a link to another environment, ./stack names it and the next step, and leaves both alone."""
-    for path in (LAUNCHER, CHECKOUT / "requirements.lock"):
-        shutil.copy2(path, tmp_path / path.name)
-    (tmp_path / "other").mkdir()
-    (tmp_path / ".venv").symlink_to("other")
+    launcher = stuck_launcher(tmp_path)
 
-    done = evidence.run(str(tmp_path / LAUNCHER.name), "--quiet", "status", "--no-install")
+    done = evidence.run(str(launcher), "--quiet", "status", "--no-install")
 
     assert done.code == 1, done.told()
     assert done.stderr == (

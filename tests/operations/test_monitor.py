@@ -16,7 +16,7 @@ import pytest
 
 from fixtures.engine_facts import engine, peek
 from fixtures.evidence import door
-from fixtures.launches import at_work, launch
+from fixtures.launches import at_work, launch, standing_still
 from fixtures.load import readers, writers
 from fixtures.monitored import PROMISED, Told, look, small_disk
 from fixtures.services import CONTRACT
@@ -86,18 +86,6 @@ def data(hurt: str, mend: str) -> Fault:
         lambda stack: in_folder(stack, "data", mend),
         ("site.health", "site.ready"),
     )
-
-
-@contextmanager
-def standing_still(stack: Stack) -> Iterator[None]:
-    """Let the keeper stand still, so that nobody but the test acts."""
-    keeper = stack.service("backup")
-    program = keeper.main_process().pid
-    keeper.signal("STOP", program)
-    try:
-        yield
-    finally:
-        keeper.signal("CONT", program)
 
 
 def age_the_newest(stack: Stack) -> None:

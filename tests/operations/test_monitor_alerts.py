@@ -221,7 +221,7 @@ def test_damaged_state_is_set_aside_and_told(sink: Sink, root: Path, capsys: Cap
 
 def test_state_that_cannot_be_written_silences_nothing(sink: Sink, root: Path, capsys: Captured) -> None:
     """Where the state of alerts cannot be written, as on a full disk, what is wrong is told all the same, and that."""
-    (root / "state" / "alerts.json.part").mkdir()
+    (root / "state" / f".alerts.json.{os.getpid()}.part").mkdir()
     code = tell(root, sink, BAD)
     told = capsys.readouterr().err
 

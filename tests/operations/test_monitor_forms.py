@@ -5,7 +5,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -25,7 +24,7 @@ from jsonschema import Draft202012Validator
 from fixtures import exposition
 from fixtures.contract import Contract
 from fixtures.evidence import Completed, Door, door
-from fixtures.launches import environment, launch
+from fixtures.launches import environment, launch, stuck_launcher
 from fixtures.monitored import PROMISED
 from fixtures.run import CHECKOUT
 from fixtures.stack import LAUNCHER, Stack
@@ -592,15 +591,14 @@ def test_file_that_cannot_be_written_hides_nothing(bare: Bare, file: str) -> Non
 
 
 def test_launcher_that_cannot_begin_is_could_not_look(tmp_path: Path, evidence: Door) -> None:
-    """Where not even the environment stands, `monitor` ends as what could not be looked at, `--check` with its line."""
-    for path in (LAUNCHER, CHECKOUT / "requirements.lock"):
-        shutil.copy2(path, tmp_path / path.name)
-    (tmp_path / ".venv").symlink_to("other")
-    (tmp_path / "other").mkdir()
-    done = evidence.run(str(tmp_path / LAUNCHER.name), "monitor", "--check")
+    """Where not even the environment stands, `monitor` could not look: `--check` has its line, `--json` its form."""
+    launcher = stuck_launcher(tmp_path)
+    done = evidence.run(str(launcher), "monitor", "--check")
+    machine = evidence.run(str(launcher), "monitor", "--json")
 
     assert done.code == PROMISED.whole("could_not_look"), done.told()
     assert (len(done.stdout.splitlines()), done.stdout.startswith("MONSITE UNKNOWN - ")) == (1, True)
+    assert valid(machine)["status"] == "unknown"
 
 
 @pytest.mark.parametrize(("encoding", "well", "ill"), [("ascii", "+", "x"), ("utf-8", "✓", "✗")])

@@ -1,13 +1,20 @@
 """The monitor's rules as a table: what was seen, and what it must be called; each threshold from both of its sides."""
 
+import re
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures import homes
 from fixtures.evidence import Door
+from fixtures.monitored import PROMISED
+from fixtures.run import CHECKOUT
 from ops.monitor import thresholds
 from ops.monitor.checks import CODES, Check, worst
 from ops.monitor.facts import (
@@ -455,11 +462,19 @@ def test_worst_decides_the_code(evidence: Door, statuses: tuple[thresholds.Statu
 @pytest.mark.parametrize(
     ("right", "wrong", "complaint"),
     [
-        ("schema = 1", "schema = 2", "reads schema 1"),
-        ('sense = "above"', "", "no sense"),
-        ('reason = "the site', 'reasons = "the site', "unknown key reasons"),
-        ('reason = "before', 'reason = ""\n# "', "gives no reason"),
-        ('unit = ""\nexpected = "started"', 'expected = "started"', "stack.there has no unit"),
+        ("schema = 1", "schema = 2", "schema is 2, this monitor reads schema 1"),
+        ('["site.gate"]', '["site.gates"]', "the file has an unknown check site.gates, lacks: site.gate"),
+        ('["site.gate"]', "[site.gate]", "the file has an unknown check site, lacks: site.gate"),
+        ('reason = "before', 'reasons = "before', "stack.there has an unknown key reasons, lacks: reason"),
+        ('reason = "before', 'reason = ""\n# "', "stack.there gives no reason"),
+        ('expected = "started"', "expected = 1", "stack.there has expected = 1, expected a text"),
+        ('sense = "above"', 'sense = "over"', "service.restarts has sense = 'over', expected above or below"),
+        ("starting_s = 60", "starting = 60", "service.health has an unknown factor starting, lacks: starting_s"),
+        ("{ starting_s = 60 }", "60", "service.health.factors is 60, expected a table"),
+        # a number that no rule would look at, and none where one is to be looked at
+        ("factors = { warning_int", "warning = 9\nfactors = { warning_int", "drill.age has an unknown key warning"),
+        ('expected = "whole"', 'expected = "whole"\nwarning = 9', "database.file has an unknown key warning"),
+        ("warning = 1500", "", "site.time has neither warning nor critical"),
         ("warning = 1500", 'warning = "1500"', "site.time has warning = '1500', expected a number"),
         ("starting_s = 60", "starting_s = true", "service.health has starting_s = True, expected a number"),
         ("warning = 1500", "warning = nan", "site.time has warning = nan, expected a number"),
@@ -472,3 +487,66 @@ def test_faulty_thresholds_are_refused(evidence: Door, right: str, wrong: str, c
 
     with pytest.raises(ValueError, match=complaint):
         thresholds.parse(text.replace(right, wrong, 1))
+
+
+def blocks() -> dict[str, str]:
+    """What the file says of each check, by its name."""
+    _, *told = re.split(r"^(?=\[)", thresholds.FILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.match(r'\["(.+)"\]', one)[1]: one for one in told}  # type: ignore[index]  # else the test ends here
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_check_without_a_threshold_is_refused(evidence: Door, name: str) -> None:
+    """A file of thresholds that lacks one check is refused by its name, before anything is judged."""
+    text = evidence.read(thresholds.FILE)
+
+    with pytest.raises(ValueError, match=f"the file has no check {name}, seen: {len(LIMITS) - 1} others"):
+        thresholds.parse(text.replace(blocks()[name], ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [(name, key) for name, form in thresholds.FORMS.items() for key in sorted(form.needed)]
+)
+def test_check_without_a_key_is_refused(evidence: Door, name: str, key: str) -> None:
+    """A check that lacks a key which its rule asks for is refused by the names of both."""
+    text = evidence.read(thresholds.FILE)
+    block = blocks()[name]
+
+    with pytest.raises(ValueError, match=f"{name} has no key {key}, seen: "):
+        thresholds.parse(text.replace(block, re.sub(rf"^{key} = .*\n", "", block, flags=re.MULTILINE)))
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name, limit in LIMITS.items() for key in limit.factors])
+def test_check_without_a_factor_is_refused(evidence: Door, name: str, key: str) -> None:
+    """A check that lacks a factor by which its rule reckons is refused by the names of both."""
+    text = evidence.read(thresholds.FILE)
+    block = blocks()[name]
+
+    with pytest.raises(ValueError, match=f"{name} has no factor {key}, seen: "):
+        thresholds.parse(text.replace(block, re.sub(rf"\b{key} = [\d.]+(, )?", "", block).replace(",  }", " }")))
+
+
+@pytest.mark.parametrize(
+    ("hurt", "told"),
+    [
+        (lambda text: text.replace("starting_s = 60", ""), ": service.health has no factor starting_s, seen: none"),
+        (lambda text: text.replace('["site.gate"]', '["site.gates"]'), ": the file has an unknown check site.gates"),
+        (lambda _: None, " cannot be read: No such file or directory"),
+    ],
+    ids=["factor", "check", "file"],
+)
+def test_monitor_with_faulty_thresholds_could_not_look(
+    evidence: Door, tmp_path: Path, hurt: Callable[[str], str | None], told: str
+) -> None:
+    """With thresholds that are not whole the monitor judges nothing: it names file, fault and how to undo it."""
+    shutil.copytree(CHECKOUT / "docker", tmp_path / "docker", ignore=shutil.ignore_patterns("__pycache__", ".env"))
+    file = tmp_path / thresholds.FILE.relative_to(CHECKOUT)
+    text = hurt(file.read_text(encoding="utf-8"))
+    file.unlink() if text is None else file.write_text(text, encoding="utf-8")
+    where = {**homes.environment(), "PYTHONPATH": str(tmp_path / "docker"), "MONSITE_ROOT": str(tmp_path / "root")}
+    done = evidence.run(sys.executable, "-m", "ops", "monitor", "--json", env=where, cwd=tmp_path)
+
+    (only,) = done.json()["checks"]
+    assert done.code == done.json()["code"] == PROMISED.whole("could_not_look")
+    assert only["text"].startswith(f"{file}{told}")
+    assert f"git restore {file}" in only["hint"]

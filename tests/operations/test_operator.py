@@ -12,7 +12,6 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from fixtures.deploys import WITHOUT_REPORT
 from fixtures.engine_facts import engine
 from fixtures.evidence import Completed, door
 from fixtures.kinds import good
+from fixtures.launches import standing_still
 from fixtures.made_releases import Make
 from fixtures.run import CHECKOUT
 from fixtures.services import CONTRACT
@@ -160,18 +160,6 @@ def test_status_says_that_its_folder_is_closed(module_stack: Stack) -> None:
     assert "none known" not in told.stdout
     assert machine["backup_unknown"].endswith("Permission denied")
     assert name in module_stack.run("status").stdout
-
-
-@contextmanager
-def standing_still(stack: Stack) -> Iterator[None]:
-    """Let the keeper's schedule stand still, so that nobody but the test acts."""
-    keeper = stack.service("backup")
-    program = keeper.main_process().pid
-    keeper.signal("STOP", program)
-    try:
-        yield
-    finally:
-        keeper.signal("CONT", program)
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])

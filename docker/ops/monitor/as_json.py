@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from ops.monitor.checks import CODES, Check
+from ops.monitor.checks import Check
 from ops.monitor.facts import Answer, Backups, Container, Database, Deploys, Facts, Resources, Silent, Unseen
+from ops.monitor.refused import SCHEMA
 from ops.monitor.report import Report
-
-SCHEMA = 1
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -27,27 +26,6 @@ def document(report: Report) -> dict[str, Any]:
         "backups": _backups(facts),
         "deploys": _deploys(facts.deploys),
         "took_ms": {"own": facts.own_ms, "total": facts.total_ms},
-    }
-
-
-def refused(message: str, hint: str, at: datetime) -> dict[str, Any]:
-    """Give the same form where nothing could be looked at: one check that says why."""
-    threshold = {"expected": "looked at", "sense": None, "warning": None, "critical": None}
-    only = {"id": "monitor.look", "subject": "monitor", "value": None, "unit": "", "threshold": threshold}
-    return {
-        "schema": SCHEMA,
-        "at": stamp(at),
-        "project": None,
-        "url": None,
-        "status": "unknown",
-        "code": CODES["unknown"],
-        "checks": [{**only, "status": "unknown", "text": message, "hint": hint or None, "during": None}],
-        "services": [],
-        "site": None,
-        "folders": None,
-        "backups": None,
-        "deploys": None,
-        "took_ms": {"own": 0.0, "total": 0.0},
     }
 
 

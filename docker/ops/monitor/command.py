@@ -9,14 +9,13 @@ from pathlib import Path
 
 from ops import words
 from ops.errors import StackError
-from ops.monitor import thresholds, watch
-from ops.monitor.checks import CODES, Check
+from ops.monitor import refused, thresholds, watch
+from ops.monitor.checks import Check
 from ops.monitor.facts import Facts
 from ops.monitor.report import Report, take
 from ops.settings import Settings
 from ops.ui import Ui, discard
 
-COULD_NOT_LOOK = CODES["unknown"]
 SHORTEST_S, LONGEST_S = 0.5, 3600.0
 
 
@@ -110,9 +109,7 @@ def _refused(error: StackError, ui: Ui, wish: Wish) -> int:
     ui.complain(told)
     try:
         if wish.as_json:
-            from ops.monitor import as_json
-
-            ui.emit(as_json.refused(told.message, told.hint, datetime.now(UTC)))
+            ui.emit(refused.document(told.message, told.hint, datetime.now(UTC)))
         if wish.check:
             from ops.monitor import line
 
@@ -120,7 +117,7 @@ def _refused(error: StackError, ui: Ui, wish: Wish) -> int:
     except OSError as full:
         ui.complain(StackError(f"stdout cannot be written: {full.strerror}", "give it a place that takes it"))
         discard(sys.stdout)
-    return COULD_NOT_LOOK
+    return refused.COULD_NOT_LOOK
 
 
 def _refuse_contradictions(wish: Wish) -> None:

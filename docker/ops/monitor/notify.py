@@ -23,11 +23,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
+from ops import files
 from ops.errors import StackError
 from ops.monitor import alerts
 from ops.monitor.alerts import Incident, Message, State
 from ops.monitor.report import Report
-from ops.roots import sync_folder
 from ops.settings import Settings
 from ops.ui import Ui
 
@@ -210,10 +210,4 @@ def _fit(read: _Read, kinds: Mapping[str, type]) -> _Read:
 
 
 def _write(path: Path, state: State) -> None:
-    unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(json.dumps({"schema": SCHEMA, **asdict(state)}, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    sync_folder(path.parent)
+    files.publish(path, {"schema": SCHEMA, **asdict(state)})

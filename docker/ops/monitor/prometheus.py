@@ -1,15 +1,13 @@
 """The report as a Prometheus text file, for node_exporter's textfile collector: published by rename, always whole."""
 
-import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ops import files
 from ops.errors import StackError
 from ops.monitor.checks import CODES
 from ops.monitor.facts import Answer, Backups, Database, Folders, Resources, Unseen
 from ops.monitor.report import Report
-from ops.roots import sync_folder
 
 _MODE = 0o644  # whoever scrapes it runs as somebody else
 
@@ -23,19 +21,9 @@ def write(report: Report, path: Path) -> None:
     """Publish the file. Raises StackError naming it when it cannot be written."""
     if not path.name:
         raise StackError(f"--prometheus {str(path)!r} names no file", _STEP)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text(report))
-            file.flush()
-            os.fchmod(descriptor, _MODE)
-            os.fsync(descriptor)
-        unfinished.replace(path)
-        sync_folder(path.parent)
+        files.write(path, text(report), mode=_MODE)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
         raise StackError(f"{path} cannot be written: {error.strerror}", _STEP) from error
 
 

@@ -30,6 +30,10 @@ class Report:
 
 
 def take(settings: Settings, before: Facts | None = None) -> Report:
-    """Look once, and judge. Raises StackError where the containers are of a stack under another root."""
+    """Look once, and judge.
+
+    Raises StackError where the thresholds are not whole, or the containers are of a stack under another root.
+    """
+    limits = thresholds.load()
     facts = look(settings, before)
-    return Report(facts, tuple(judge(facts, thresholds.load())))
+    return Report(facts, tuple(judge(facts, limits)))
