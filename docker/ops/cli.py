@@ -369,8 +369,8 @@ def deploy(
         bool, typer.Option("--with-gate", help="Exchange the gate too: about two seconds without answers.")
     ] = False,
     dry_run: OnlyPlan = False,
-    wait: Wait = deploys.Wish.wait_s,
-    watch_seconds: Watch = deploys.Wish.watch_s,
+    wait: Wait = wishes.Wish.wait_s,
+    watch_seconds: Watch = wishes.Wish.watch_s,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -395,8 +395,8 @@ def rollback(
     ] = False,
     without_report: Without = None,
     dry_run: OnlyPlan = False,
-    wait: Wait = deploys.Wish.wait_s,
-    watch_seconds: Watch = deploys.Wish.watch_s,
+    wait: Wait = wishes.Wish.wait_s,
+    watch_seconds: Watch = wishes.Wish.watch_s,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
