@@ -126,11 +126,13 @@ def test(context: typer.Context) -> None:
     Its exit codes: 0 pass, 1 a control or promise is broken, 2 wrong usage, or no report could be made,
     3 incomplete: not all was looked at.
     """
-    ui, settings = Ui(), load()
-    engine.ensure(ui, install=True)
-    report_tools.ensure(ui)
-    release.build(settings, ui, refresh=False, install=True)
-    raise typer.Exit(testing.bundle(testing.run(context.args), int(settings.values["MONSITE_KEEP_REPORTS"])))
+    with testing.nothing_broken():
+        ui, settings = Ui(), load()
+        engine.ensure(ui, install=True)
+        report_tools.ensure(ui)
+        release.build(settings, ui, refresh=False, install=True)
+        ended = testing.run(context.args)
+    raise typer.Exit(testing.bundle(ended, int(settings.values["MONSITE_KEEP_REPORTS"])))
 
 
 @app.command()
@@ -151,7 +153,9 @@ def verify(
     Its exit codes: 0 pass, 1 a control is broken, 2 wrong usage, 3 incomplete: not all was looked at.
     """
     wish = verifying.Wish(quick=quick, controls=controls, profile=profile)
-    raise typer.Exit(verifying.verify(load(), Ui(as_json=as_json), wish))
+    with testing.nothing_broken():
+        code = verifying.verify(load(), Ui(as_json=as_json), wish)
+    raise typer.Exit(code)
 
 
 class _Monitor(typer.core.TyperCommand):

@@ -4,19 +4,30 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ops import child, report
-from ops.errors import Exit, StackError
+from ops.errors import Exit, StackError, in_words
 from ops.settings import CHECKOUT
 
 INCOMPLETE = 3  # of the suite's own exit codes: something was not looked at
 USAGE = 2
 PYTEST_USAGE = 4
 NOT_A_RUN = {"-h", "--help", "-V", "--version", "--co", "--collect-only", "--fixtures", "--markers", "--cache-show"}
+
+
+@contextmanager
+def nothing_broken() -> Iterator[None]:
+    """Let what fails around the suite end with 3, "not all was looked at": its 1 says that a promise is broken."""
+    try:
+        yield
+    except (StackError, OSError) as error:
+        told = in_words(error)
+        raise StackError(told.message, told.hint, INCOMPLETE if told.code == Exit.FAILED else told.code) from error
 
 
 @dataclass(frozen=True)

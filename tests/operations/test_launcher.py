@@ -270,6 +270,13 @@ def test_dead_engine_is_named(idle_stack: Stack) -> None:
     assert "start the engine" in complaint(done)
 
 
+def test_dead_engine_breaks_no_promise(idle_stack: Stack) -> None:
+    """Where `test` finds no engine nothing was looked at: 3, and not the 1 of a broken promise."""
+    done = idle_stack.run("test", expect=int(Verdict.INCOMPLETE), env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+
+    assert "does not answer" in complaint(done)
+
+
 def test_closed_socket_is_named_with_the_way_in(idle_stack: Stack, evidence: Door) -> None:
     """A user who may not use the engine's socket is told so, and how to get the permission."""
     folder = Path(tempfile.mkdtemp(prefix="monsite-socket-"))  # a socket's path must be short
