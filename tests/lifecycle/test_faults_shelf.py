@@ -3,6 +3,7 @@
 import pytest
 
 from fixtures.contract import Contract
+from fixtures.launches import standing_still
 from fixtures.services import CONTRACT
 from fixtures.snapshots import MINIATURE, canonical, refused_and_unharmed, send_picture, shelf_of
 from fixtures.stack import Stack
@@ -33,12 +34,13 @@ def test_tiers_stand_without_hard_links(images: dict[str, str], contract: Contra
 def test_backups_folder_emptied_by_hand(module_stack: Stack) -> None:
     """With the backups folder emptied, a restore says there is none, and the next backup makes the folder anew."""
     module_stack.take_snapshot()
-    module_stack.as_root("sh", "-c", EMPTY)
+    with standing_still(module_stack):  # it would take a snapshot of its own
+        module_stack.as_root("sh", "-c", EMPTY)
 
-    refused_and_unharmed(
-        module_stack, "restore", "latest", code=CONTRACT.exit_codes.unknown, words=("no verified snapshot",)
-    )
-    name = module_stack.take_snapshot()
+        refused_and_unharmed(
+            module_stack, "restore", "latest", code=CONTRACT.exit_codes.unknown, words=("no verified snapshot",)
+        )
+        name = module_stack.take_snapshot()
 
     shelf = shelf_of(module_stack)
     assert (shelf.faults(), shelf.names("daily"), shelf.names("monthly")) == ([], {name}, {name})
