@@ -23,7 +23,7 @@ from fixtures.run import CHECKOUT
 from fixtures.services import CONTRACT
 from fixtures.snapshots import canonical, export, flip_bit
 from fixtures.stack import Stack
-from fixtures.wait import rest, wait_for
+from fixtures.wait import wait_for
 
 CODES = CONTRACT.exit_codes
 
@@ -529,17 +529,36 @@ def test_launcher_killed_while_the_app_is_stopped_is_made_good_by_the_next(modul
         launched.signal(signal.SIGKILL)
         launched.end()
     assert not module_stack.is_ready(), "the app must be stopped, or there is nothing to make good"
-    rest(1, "the keeper may still be at work on what the dead launcher asked for")
 
-    again = module_stack.run("restore", name)
+    def again() -> Completed | None:
+        done = module_stack.run("restore", name, expect=None)
+        return None if done.code == CODES.busy else done
 
-    assert "The site answers on" in again.stdout
+    # the keeper may still be at work on what the dead launcher asked for
+    made_good = wait_for("the same command to find the keeper free", again, 30)
+    assert made_good is not None
+
+    assert (made_good.code, "The site answers on" in made_good.stdout) == (CODES.ok, True), made_good.told()
     assert module_stack.read_walks() == promised
+
+
+# Once the keeper has ended, the launcher would too: it is held there until it was killed.
+HELD_END = """
+case "$*" in
+  *"--dry-run"*) ;;
+  *"-m backup restore "*)
+    REAL "$@"
+    code=$?
+    for tenth in $(seq 600); do [ -e GO_ON ] && break; sleep 0.1; done
+    exit $code ;;
+esac
+exec REAL "$@"
+"""
 
 
 @pytest.mark.control("RST-05")
 @pytest.mark.parametrize("event", CONTRACT.operations.texts("killed_at"))
-def test_killed_launcher_leaves_old_or_new(module_stack: Stack, event: str) -> None:
+def test_killed_launcher_leaves_old_or_new(module_stack: Stack, tmp_path: Path, event: str) -> None:
     """A launcher killed while the keeper restores leaves the old or the new database, whole; the site answers."""
     module_stack.write_walks(1)
     new = canonical(module_stack)
@@ -547,9 +566,12 @@ def test_killed_launcher_leaves_old_or_new(module_stack: Stack, event: str) -> N
     module_stack.write_walks(1)
     old = canonical(module_stack)
     before = told_by_the_keeper(module_stack, event)
-    with launch(module_stack, "restore", name) as launched:
+    go_on = tmp_path / "go-on"
+    held = HELD_END.replace("GO_ON", str(go_on)).replace("REAL", str(shutil.which("docker")))
+    with launch(module_stack, "restore", name, env=pretend_docker(tmp_path / "bin", held)) as launched:
         wait_for(f"{event} of the keeper", lambda: told_by_the_keeper(module_stack, event) > before, 30, every=0.01)
         launched.signal(signal.SIGKILL)
+        go_on.touch()
         killed = launched.end()
     wait_for("the keeper to be done", lambda: module_stack.run("backup", "now", expect=None).code == 0, 30)
 
