@@ -11,7 +11,8 @@ import pytest
 
 from fixtures.contract import Contract
 from fixtures.stack import Stack, own_lifetime
-from tests.web.conftest import Told
+from fixtures.wait import wait_for
+from tests.web.conftest import ENGINE_LAG_S, Told
 
 FILES = ("app", "access", "error")
 FOLDER = "/srv/logs"
@@ -30,11 +31,6 @@ def lines(stack: Stack, name: str) -> list[dict[str, Any]]:
     """Give one of the log files, line by line; a line that is no JSON object is an error."""
     text = stack.service("app").output("cat", f"{FOLDER}/{name}.log")
     return [json.loads(line) for line in text.splitlines()]
-
-
-def of_request(found: list[dict[str, Any]], request: str) -> list[dict[str, Any]]:
-    """Give the lines of one request."""
-    return [line for line in found if line.get("request") == request]
 
 
 @pytest.mark.control("LOG-02")
@@ -68,11 +64,12 @@ def test_files_and_stdout_tell_the_same(stack: Stack) -> None:
     walk = stack.write_walk()
     stack.client.get("/missing")
     files = {name: lines(stack, name) for name in ("app", "access")}
+    in_files = {json.dumps(line) for name in files for line in files[name]}
 
-    printed = stack.service("app").events()
+    def printed() -> bool:
+        return in_files <= {json.dumps(line) for line in stack.service("app").events()}
 
-    in_files = [json.dumps(line) for name in files for line in files[name]]
-    assert [line for line in in_files if line not in {json.dumps(line) for line in printed}] == []
+    wait_for("the engine to have every line of the files", printed, ENGINE_LAG_S, story=stack.story)
     assert [line["walk"] for line in files["app"] if line["event"] == "walk_created"][-1] == walk["id"]
     assert {line["event"] for line in files["access"]} == {"request", "request_started"}
 
@@ -108,29 +105,31 @@ def test_logs_hold_nothing_of_a_visitor(stack: Stack) -> None:
 
 
 @pytest.mark.promise("nobody writes in another's name into the log")
-def test_id_and_address_are_the_sites_own(stack: Stack) -> None:
+def test_id_and_address_are_the_sites_own(stack: Stack, told: Told) -> None:
     """A request id and an address that a visitor claims are not believed."""
     forged = {"X-Request-Id": "forged-id", "X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"}
 
-    ids = [stack.client.get("/missing", headers=forged).headers["X-Request-Id"] for _ in range(2)]
-    told = [of_request(stack.service("app").events(), one)[-1] for one in ids]
+    answers = [stack.client.get("/missing", headers=forged) for _ in range(2)]
+    ids = [answer.headers["X-Request-Id"] for answer in answers]
+    clients = {told(stack, answer)[-1]["client"] for answer in answers}
 
     assert ids[0] != ids[1]
     assert "forged-id" not in ids
-    assert "203.0.113.9" not in {line["client"] for line in told}
+    assert "203.0.113.9" not in clients
 
 
 @pytest.mark.promise("nobody writes in another's name into the log")
-def test_a_path_cannot_add_a_line(stack: Stack) -> None:
+def test_a_path_cannot_add_a_line(stack: Stack, told: Told) -> None:
     """A line break in an address stays inside its own line."""
     event = f"forged-{secrets.token_hex(4)}"
 
     answer = stack.client.get(f'/x%0a%7b"event":"{event}"%7d')
-    told = stack.service("app").events()
+    own = told(stack, answer)[-1]
+    forged = [line for line in stack.service("app").events() if line["event"] == event]
 
     assert answer.status_code == 404
-    assert [line for line in told if line["event"] == event] == []
-    assert event in of_request(told, answer.headers["X-Request-Id"])[0]["path"]
+    assert forged == []
+    assert event in own["path"]
 
 
 @pytest.fixture
@@ -144,7 +143,7 @@ def small_logs(pytestconfig: pytest.Config, images: dict[str, str]) -> Iterator[
 
 
 @pytest.mark.promise("logs are rotated by size, and a log that cannot be written stops nothing")
-def test_full_log_makes_room_and_a_lost_one_stops_nothing(small_logs: Stack) -> None:
+def test_full_log_makes_room_and_a_lost_one_stops_nothing(small_logs: Stack, told: Told) -> None:
     """A log file that reaches its size is set aside for a new one; without its folder the site goes on serving."""
     app = small_logs.service("app")
     limit = int(small_logs.settings["MONSITE_LOG_MAX_MB"]) * 1024 * 1024
@@ -154,10 +153,10 @@ def test_full_log_makes_room_and_a_lost_one_stops_nothing(small_logs: Stack) -> 
     small_logs.as_root("sh", "-c", "rm -f /srv/logs/*; chown 0:0 /srv/logs")
     app.output("python3", "-c", NOISE, str(REQUESTS), within=60)
     answer = small_logs.client.get("/missing")
-    told = app.events()
+    own = told(small_logs, answer)
 
     assert [line.split()[0] for line in sizes] == ["access.log", "access.log.1"]
     assert [line for line in sizes if int(line.split()[1]) > limit or line.split()[2] != "600"] == []
     assert answer.status_code == 404
-    assert of_request(told, answer.headers["X-Request-Id"]) != []
-    assert "log_not_written" in {line["event"] for line in told}
+    assert own != []
+    assert "log_not_written" in {line["event"] for line in app.events()}
