@@ -38,6 +38,7 @@ BLINDED = Unseen("nobody looked")
 WELL = Facts(NOW, "monsite", "/srv", 0, 0.0, BLINDED, None, BLINDED, BLINDED, Deploys(None, None, None, ever_up=True))
 Captured = pytest.CaptureFixture[str]
 LIMIT = thresholds.load()["site.gate"]
+GONE_S = 5  # what is not killed sleeps many times as long
 # What stands in for a pager: one file for each message, named by the order in which they came.
 SINK = """
 import json, pathlib, sys
@@ -159,7 +160,12 @@ def test_sink_that_hangs_is_ended(module_stack: Stack, journal: Path, tmp_path: 
     journal.unlink()
 
     assert f"not done within {PROMISED.whole('notify_s')} s" in done.stderr
-    assert not lives((tmp_path / "child").read_text().strip())
+    wait_until_gone((tmp_path / "child").read_text().strip())
+
+
+def wait_until_gone(pid: str) -> None:
+    """Wait until a process that was killed is gone: whoever killed it may end first, and nobody else ends it."""
+    wait_for(f"the end of process {pid}", lambda: not lives(pid), GONE_S)
 
 
 def lives(pid: str) -> bool:
@@ -255,7 +261,7 @@ def test_command_ends_with_the_monitor(root: Path, tmp_path: Path) -> None:
     door.saw(" ".join(argv), f"exit {looks.returncode}: {told or 'nothing'}; process {child}")
 
     assert looks.returncode == 128 + signal.SIGTERM
-    assert not lives(child)
+    wait_until_gone(child)
 
 
 def test_dead_engine_is_raised_as_itself_and_clears_nothing(module_stack: Stack, sink: Sink, journal: Path) -> None:
