@@ -71,7 +71,9 @@ def test_no_command_changes_the_next(container: Container) -> None:
     execute(
         str(container.name), ["sh", "-c", f"cd /tmp; left=1; umask 0; (sleep 0.2; echo late; echo late >&2) & {line}"]
     )
-    rest(0.5, "what was left running speaks between two commands")
+    alone = sorted([*OWN, "sh"])
+    wait_for("the end of what was left running", lambda: processes(container) == alone, 10)
+    rest(0.5, "its words come between two commands")
 
     after = execute(str(container.name), ["sh", "-c", line])
 
