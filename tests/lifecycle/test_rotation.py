@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backup.rotation import DAILY, MONTHLY, TIERS, WEEKLY, Plan, Policy, Snapshot, plan
@@ -191,6 +191,9 @@ def test_unpinned_safety_copy_goes_with_its_reason(evidence: Door) -> None:
 
 # -- properties over arbitrary histories -----------------------------------------------------------
 
+# An example that takes long tells of the machine's other work, and nothing of rotation.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 moments = st.integers(min_value=0, max_value=900 * 1440).map(lambda minutes: BEGIN + minutes * MINUTE)
 tier_sets = st.sets(st.sampled_from(TIERS), min_size=1).map(frozenset)
 snapshots = st.lists(
@@ -226,6 +229,7 @@ days = st.lists(
 )
 
 
+@UNHURRIED
 @given(snapshots, numbers, moments)
 def test_any_history_equals_the_oracle(there: list[Snapshot], policy: Numbers, now: datetime) -> None:
     """For any set of snapshots, policy and time, the plan keeps and leaves what the oracle keeps and leaves."""
@@ -236,6 +240,7 @@ def test_any_history_equals_the_oracle(there: list[Snapshot], policy: Numbers, n
     assert tiers_of(after(decided, there)) == must_stand(known(there), now, policy)
 
 
+@UNHURRIED
 @given(days)
 def test_changed_policies_equal_the_oracle(lived: list[tuple[int, str, Numbers | None]]) -> None:
     """However often somebody changes the policy, each rotation leaves what the oracle leaves, the newest among it."""
@@ -253,6 +258,7 @@ def test_changed_policies_equal_the_oracle(lived: list[tuple[int, str, Numbers |
         assert day.published in {one.name for one in left}
 
 
+@UNHURRIED
 @given(snapshots, policies, moments)
 def test_newest_good_one_always_stays(there: list[Snapshot], policy: Policy, now: datetime) -> None:
     """The newest verified snapshot that is not of the future is kept, whatever the policy."""
@@ -264,6 +270,7 @@ def test_newest_good_one_always_stays(there: list[Snapshot], policy: Policy, now
     assert newest is None or newest.name in decided.keep[DAILY]
 
 
+@UNHURRIED
 @given(snapshots, policies, moments)
 def test_pinned_and_future_stay_where_they_are(there: list[Snapshot], policy: Policy, now: datetime) -> None:
     """A pinned snapshot, and one dated in the future, is dropped from no tier."""
@@ -274,6 +281,7 @@ def test_pinned_and_future_stay_where_they_are(there: list[Snapshot], policy: Po
     assert [name for tier in TIERS for name in decided.drop[tier] if name in special] == []
 
 
+@UNHURRIED
 @given(snapshots, policies, moments)
 def test_unverified_evicts_nothing(there: list[Snapshot], policy: Policy, now: datetime) -> None:
     """With the unverified snapshots taken away, the same verified ones are kept: they take no place."""
@@ -284,6 +292,7 @@ def test_unverified_evicts_nothing(there: list[Snapshot], policy: Policy, now: d
     assert standing(with_them, verified, now) == standing(without, verified, now)
 
 
+@UNHURRIED
 @given(snapshots, policies, moments, st.integers(0, 1000))
 def test_planning_again_changes_nothing(there: list[Snapshot], policy: Policy, now: datetime, later: int) -> None:
     """Once a plan is carried out, planning again then drops nothing, and neither does planning later."""
