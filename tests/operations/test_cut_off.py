@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from fixtures.deploys import DEPLOY_S, WITHOUT_REPORT, Trials, faults_of, lines, live
-from fixtures.kinds import ROLLED_BACK, good
+from fixtures.kinds import Kind, good
 from fixtures.launches import launch, pretend_docker
 from fixtures.made_releases import own
 from fixtures.stack import Stack
@@ -18,6 +18,22 @@ from fixtures.wait import wait_for
 
 JOURNAL = "state/deploy.json"
 UNWRITABLE = "state/.deploy.json.part"  # a folder of this name, and the journal takes no further word
+SICK = "/srv/state/{}sick"  # a file of this name, in the app's own folder, and the release below gets sick
+# By no clock: on a busy machine its time would come before the switch is committed.
+SICK_WHEN_TOLD = Kind(
+    "sick-when-told",
+    adds={
+        "health.py": f"""
+import os
+_well = Health.healthy
+async def _sick_when_told(self: Health) -> Answer:
+    if not os.path.exists({SICK.format("")!r}):
+        return await _well(self)
+    return Answer(500, {{"status": "unhealthy", "error": Code.INTERNAL}})
+Health.healthy = _sick_when_told
+"""
+    },
+)
 
 
 @pytest.fixture
@@ -51,12 +67,13 @@ def test_journal_that_takes_no_word_is_no_obstacle_to_the_way_back(
 def test_committed_release_that_gets_sick_can_be_left(own_trials: Trials) -> None:
     """A deployer is killed while it watches, its release gets sick: the next command settles that, and rolls back."""
     stack, before = own_trials.stack, own(own_trials.stack)
-    wanted = own_trials.make(stack, ROLLED_BACK["sick-later"])
+    wanted = own_trials.make(stack, SICK_WHEN_TOLD)
     with launch(stack, "deploy", "--release", wanted.id, *WITHOUT_REPORT) as deployer:
         wait_for("the switch to be committed", lambda: phase(stack) == "committed", DEPLOY_S)
         deployer.signal(signal.SIGKILL)
         deployer.process.wait()
     written = stack.read_walks()
+    stack.as_root("touch", SICK.format("app/"))
     wait_for("the release to get sick", lambda: not well(stack), own_trials.contract.recovery.ready_s)
 
     stack.run("rollback", "--watch-seconds", "0", within=DEPLOY_S)
