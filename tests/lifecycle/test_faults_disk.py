@@ -4,6 +4,7 @@ import pytest
 
 from fixtures.beside import beside, told
 from fixtures.contract import Contract
+from fixtures.launches import standing_still
 from fixtures.services import CONTRACT
 from fixtures.snapshots import canonical, refused_and_unharmed, shelf_of
 from fixtures.stack import Stack
@@ -92,13 +93,14 @@ def test_forbidden_folder_is_named(module_stack: Stack) -> None:
     folder, command = "backups", ("backup", "now")
     module_stack.take_snapshot()
     before = shelf_of(module_stack).faults()
-    module_stack.as_root("chown", "-R", "0:0", f"/srv/{folder}")
-    try:
-        refused = refused_and_unharmed(
-            module_stack, *command, code=CONTRACT.exit_codes.failed, words=(f"/srv/{folder}", "Permission denied")
-        )
-    finally:
-        module_stack.as_root("chown", "-R", "1001:1001", f"/srv/{folder}")
+    with standing_still(module_stack):  # it would try by itself, and be at work when the folder is given back
+        module_stack.as_root("chown", "-R", "0:0", f"/srv/{folder}")
+        try:
+            refused = refused_and_unharmed(
+                module_stack, *command, code=CONTRACT.exit_codes.failed, words=(f"/srv/{folder}", "Permission denied")
+            )
+        finally:
+            module_stack.as_root("chown", "-R", "1001:1001", f"/srv/{folder}")
 
     assert "must belong to 1001:1001" in refused.stderr
     assert shelf_of(module_stack).faults() == before == []

@@ -105,7 +105,9 @@ def let_it_publish(stack: Stack) -> None:
 
 
 def fail_a_backup(stack: Stack) -> None:
-    """Let the next snapshot fail."""
+    """Let the next snapshot fail, and the schedule stand still, which would try again while all is mended."""
+    keeper = stack.service("backup")
+    keeper.signal("STOP", keeper.main_process().pid)
     stack.as_root("chmod", "0", "/srv/backups")
     stack.run("backup", "now", expect=CONTRACT.exit_codes.failed)
 
@@ -113,7 +115,7 @@ def fail_a_backup(stack: Stack) -> None:
 def let_backups_work(stack: Stack) -> None:
     """Undo that, and take one."""
     stack.as_root("chmod", "0700", "/srv/backups")
-    stack.run("backup", "now")
+    let_it_publish(stack)
 
 
 def end_a_child(stack: Stack) -> None:
