@@ -75,5 +75,6 @@ def test_start_mends_owners_and_the_failed_backup(module_stack: Stack) -> None:
 
     module_stack.up()
 
+    module_stack.wait_until_well()
     assert (refused.code, "Permission denied" in refused.stderr) == (CODES.unreadable, True), refused.told()
     assert module_stack.run("status", "--json").json()["backup"]["last_run"]["outcome"] == "success"
