@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import cis, controls, homes
+from fixtures import cis, controls, homes, sabotage
 from fixtures.controls import CONTROLS
 from fixtures.evidence import Door, door
 from fixtures.run import CHECKOUT
@@ -102,6 +102,19 @@ def test_readme_counts_what_there_is(evidence: Door) -> None:
 
     flat = " ".join(readme.split())
     assert [one for one in told if one not in flat] == []
+
+
+def test_every_sabotage_finds_what_it_changes(evidence: Door) -> None:
+    """Each edit of a sabotage stands once in its file: moved code is noticed before a trial runs in vain."""
+    edits = [(control, edit) for control, one in sabotage.load().items() for edit in one.edits]
+    found = {
+        f"{control}: {edit.old.strip()}, in {edit.file}": (CHECKOUT / edit.file).read_text().count(edit.old)
+        for control, edit in edits
+    }
+    evidence.saw("how often each edit stands in its file", "\n".join(f"{name}: {n}" for name, n in found.items()))
+
+    assert found
+    assert {name: times for name, times in found.items() if times != 1} == {}
 
 
 def offered(*verb: str) -> set[str]:
