@@ -356,6 +356,32 @@ def test_profile_shows_one_house(rendered: Callable[..., str]) -> None:
 
 
 @pytest.mark.promise("a framework's profile shows its requirements, and never says that they are met")
+def test_what_is_not_all_proven_is_marked_among_the_frameworks(tmp_path: Path, evidence: Door) -> None:
+    """A requirement bears the shape of what does not apply beside what is proven, and a star for a sample of a host."""
+    run = document.load(made_run(tmp_path))
+    proven, absent, of_host = (
+        dataclasses.replace(next(one for one in run.controls if one.id == name), mappings={"cis": mapped}, state=state)
+        for name, mapped, state in (
+            ("BAK-01", ("1.1", "1.2"), State.PROVEN),
+            ("BAK-11", ("1.2", "1.3", "1.4"), State.NOT_APPLICABLE),
+            ("HST-05", ("1.1", "1.5"), State.PROVEN),
+        )
+    )
+    shown = page.render(dataclasses.replace(run, controls=(proven, absent, on_a_sample(of_host))))
+    mapped = shown.partition('<section id="frameworks">')[2].partition('<section id="changes">')[0]
+    evidence.saw("frameworks", mapped, subject="report.html")
+    cells = re.findall(r'<td class="some">(.*?)</td>', mapped)
+    listed = re.findall(r'<span class="whole">(.*?)</span>', mapped)
+
+    assert [parse(one).words.strip() for one in cells] == ["4", "2*"]
+    assert ["not-applicable" in one for one in cells] == [True, False]
+    assert [parse(one).words.strip() for one in listed[:5]] == ["1.1*,", "1.2,", "1.3,", "1.4,", "1.5*"]
+    assert ["not-applicable" in one for one in listed[:5]] == [False, True, True, True, False]
+    assert f"* where some of it was {samples.TAG}" in mapped
+    assert "<b>1.3, 1.4</b> (" in mapped
+
+
+@pytest.mark.promise("a framework's profile shows its requirements, and never says that they are met")
 def test_unknown_profile_is_refused(rendered: Callable[..., str], evidence: Door) -> None:
     """A framework that the run does not know is an error that names those it does."""
     with pytest.raises(ProfileError, match=r"--profile pci.*known: cis, nist, nist800190, nist80053") as refused:
