@@ -27,10 +27,12 @@ from fixtures.report.page import LONGEST
 from fixtures.report.visible import visible
 from fixtures.results import State
 from fixtures.subjects import subject_of
+from fixtures.wait import clock
 
 ACTS = {"script", "iframe", "object", "embed", "link", "form", "base", "img", "video", "audio", "input", "button"}
 HIDES = {"details", "dialog", "template", "noscript"}
 ANSWER_CHARS = 20_000
+A_MOMENT_S = 5.0
 KNOWN = """
 html head meta title style body header nav main section article footer div span p h1 h2 h3 h4 ol ul li dl dt dd
 table caption thead tbody tr th td figure figcaption pre code b em br a abbr svg symbol use path circle rect text
@@ -317,6 +319,29 @@ def test_excerpt_shows_the_lines_that_are_spoken_of(evidence: Door) -> None:
     assert wanted == {"CapDrop", "CapAdd", "Privileged"}
     assert seen.text.split("\n") == ["⋮", ' "Privileged": false,', "⋮", ' "CapDrop": [', '  "ALL"', " ]", "⋮"]
     assert (seen.whole, seen.lines) == (False, answer.count("\n") + 1)
+
+
+@pytest.mark.promise("what an excerpt shows is what its control speaks of")
+def test_no_name_takes_the_room_of_another(evidence: Door) -> None:
+    """Where one name stands on a hundred lines and another on one, the excerpt shows both."""
+    answer = "\n".join([*(f"Groups: {number}" for number in range(100)), "CapEff: 0"])
+    seen = excerpt(answer, names("/proc: CapEff, Groups", ""), 60)
+    evidence.saw("excerpt", seen.text, subject="an answer")
+
+    assert seen.text.split("\n")[:2] == ["Groups: 0", "Groups: 1"]
+    assert seen.text.split("\n")[-2:] == ["⋮", "CapEff: 0"]
+
+
+@pytest.mark.promise("a page of a real run is light and soon there")
+def test_names_of_a_megabyte_are_soon_found(evidence: Door) -> None:
+    """A control whose words are a megabyte long keeps nobody waiting."""
+    begun = clock()
+    found = names(f"docker inspect: CapDrop {'x' * 1_000_000}", "x" * 1_000_000)
+    took_s = clock() - begun
+    evidence.saw("names", f"{sorted(found)} in {took_s:.3f} s", subject="a control")
+
+    assert found == {"CapDrop"}
+    assert took_s < A_MOMENT_S
 
 
 @pytest.mark.promise("a reader of the report is shown every state as it is")
