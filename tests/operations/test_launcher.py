@@ -272,7 +272,9 @@ def test_dead_engine_is_named(idle_stack: Stack) -> None:
 
 def test_dead_engine_breaks_no_promise(idle_stack: Stack) -> None:
     """Where `test` finds no engine nothing was looked at: 3, and not the 1 of a broken promise."""
-    done = idle_stack.run("test", expect=int(Verdict.INCOMPLETE), env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    done = idle_stack.run(
+        "test", expect=int(Verdict.INCOMPLETE), env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    )
 
     assert "does not answer" in complaint(done)
 
