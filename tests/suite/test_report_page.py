@@ -184,7 +184,7 @@ def test_whole_run_with_a_sample_of_a_host_is_not_called_complete(tmp_path: Path
     said = parse(page.render(whole)).words
     evidence.saw("sample", said, subject="report.html")
 
-    assert "No check was left out; this host itself was not judged for 1 of them." in said
+    assert "No check was left out, but 1 control was judged on a sample, not this host." in said
     assert "No check, but 1 control judged on a sample of a host" in said
     assert "Nothing was left out" not in said
 
@@ -298,6 +298,19 @@ def test_counts_of_tests_are_of_those_that_reported(tmp_path: Path, evidence: Do
     assert "by 1,590 tests that reported. " in said["whole"]
 
 
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_verdict_that_promises_decide_is_explained_beside_it(tmp_path: Path, evidence: Door) -> None:
+    """Beside the counts of the controls stand those of the promises, and how many gaps there are."""
+    run = document.load(made_run(tmp_path))
+    promised = {**dict.fromkeys(map(str, State), 0), "proven": 7, "broken": 2, "not-run": 1}
+    told = dataclasses.replace(run, counts={**run.counts, "promises": promised})
+    said = " ".join(parse(page.render(told).partition('id="answers"')[0]).words.split())
+    evidence.saw("verdict", said, subject="report.html")
+
+    assert "Of the product's 10 promises, 7 are proven, 2 broken, 1 not run." in said
+    assert "“Not applicable” is never counted as proven; 1 is a gap of this release, each named." in said
+
+
 @pytest.mark.promise("a page of a real run is light and soon there")
 def test_page_of_the_whole_catalogue_is_small(tmp_path: Path, contract: Contract, evidence: Door) -> None:
     """Every control on every service, each with an answer of many kilobytes, makes a page of less than a megabyte."""
@@ -400,7 +413,7 @@ def test_what_is_not_all_proven_is_marked_among_the_frameworks(tmp_path: Path, e
 
     assert [parse(one).words.strip() for one in cells] == ["4", "2*"]
     assert ["not-applicable" in one for one in cells] == [True, False]
-    assert [parse(one).words.strip() for one in listed[:5]] == ["1.1*,", "1.2,", "1.3,", "1.4,", "1.5*"]
+    assert [parse(one).words.strip() for one in listed[:5]] == ["1.1*,", "1.2,", "1.3,", "1.4,", "1.5*."]
     assert ["not-applicable" in one for one in listed[:5]] == [False, True, True, True, False]
     assert f"* where some of it was {samples.TAG}" in mapped
     assert "<b>1.3, 1.4</b> (" in mapped
