@@ -359,7 +359,7 @@ def test_names_of_a_megabyte_are_soon_found(evidence: Door) -> None:
 
 @pytest.mark.promise("a reader of the report is shown every state as it is")
 def test_changes_are_named(tmp_path: Path, evidence: Door) -> None:
-    """Beside an earlier run every control that moved, came or went is named, and every exception."""
+    """Beside an earlier run every control and promise that moved, came or went is named, and every exception."""
     before = document.load(made_run(tmp_path, name="before"))
     moved = [
         dataclasses.replace(one, state=State.BROKEN) if one.id == "IMG-04" else one for one in before.controls[:-1]
@@ -375,10 +375,43 @@ def test_changes_are_named(tmp_path: Path, evidence: Door) -> None:
 
     said = " ".join(told.split())
     assert "IMG-04 title IMG-04provenbroken" in said
-    assert "HST-05 title HST-05brokenno longer in the catalogue" in said
+    assert "HST-05 title HST-05brokenno longer among them" in said
     assert "Exceptions that went: NET-01 of gate plain." in said
     assert "RUN-01" not in said
     assert "Nothing has changed since run before" in same
+
+
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_change_is_named_wherever_it_is(tmp_path: Path, evidence: Door) -> None:
+    """A promise that broke, or a control that is broken on another subject than it was, is a change that is named."""
+    now = document.load(made_run(tmp_path))
+    (promise,) = now.promises
+    red = next(one for one in now.controls if one.id == "RUN-01")
+    app, backup = red.subjects
+    turned = dataclasses.replace(
+        red,
+        subjects=(dataclasses.replace(app, state=backup.state), dataclasses.replace(backup, state=app.state)),
+    )
+    earlier = {
+        "promise": dataclasses.replace(now, promises=(dataclasses.replace(promise, state=State.PROVEN),)),
+        "no promise": dataclasses.replace(now, promises=()),
+        "subjects": dataclasses.replace(now, controls=tuple(turned if one is red else one for one in now.controls)),
+    }
+    said = {
+        name: " ".join(
+            parse(page.render(now, since=before))
+            .words.partition("Changes since the last")[2]
+            .partition("Proof")[0]
+            .split()
+        )
+        for name, before in earlier.items()
+    }
+    evidence.saw("changes", json.dumps(said, indent=1), subject="report.html")
+
+    assert "promise promise plainprovenbroken" in said["promise"]
+    assert "promise promise plainnot among thembroken" in said["no promise"]
+    assert "RUN-01 title RUN-01, on app plainprovenbroken" in said["subjects"]
+    assert "RUN-01 title RUN-01, on backup plainbrokenproven" in said["subjects"]
 
 
 @pytest.mark.promise("a framework's profile shows its requirements, and never says that they are met")
