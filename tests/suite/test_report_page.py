@@ -147,6 +147,39 @@ def test_headline_is_the_verdict(verdict: str, tmp_path: Path, evidence: Door) -
     assert f'<section id="verdict" class="verdict {shape}">' in text
 
 
+@pytest.mark.promise("an auditor finds every answer and all evidence on one page")
+def test_containers_are_named_at_the_start_and_at_the_end(tmp_path: Path, evidence: Door) -> None:
+    """A container that was replaced is named as both, one that went or came as what it is."""
+    run = document.load(made_run(tmp_path))
+    first = document.Container("ab" * 32, "2026-03-14T15:09:00.123456789Z", 0)
+    second = document.Container("ef" * 32, "2026-03-14T15:11:00.123456789Z", 2)
+    about = dataclasses.replace(
+        run.about,
+        containers_start={"stays": first, "turns": first, "goes": first},
+        containers_end={"stays": first, "turns": second, "comes": second},
+    )
+    shown = page.render(dataclasses.replace(run, about=about)).partition('id="tested"')[2].partition("</section>")[0]
+    rows = [" ".join(parse(row).words.split()) for row in re.findall(r"<tr>(.*?)</tr>", shown, re.S)]
+    evidence.saw("containers", "\n".join(rows), subject="report.html")
+
+    assert rows[1:] == [
+        "staysabababababab2026-03-14 15:09:00 UTC the same",
+        "turnsabababababab2026-03-14 15:09:00 UTC efefefefefef, started 2026-03-14 15:11:00 UTC, restarts: 0, then 2",
+        "goesabababababab2026-03-14 15:09:00 UTC gone",
+        "comesnot there yetefefefefefef, started 2026-03-14 15:11:00 UTC",
+    ]
+
+
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_answer_that_is_not_well_does_not_read_like_one(tmp_path: Path, evidence: Door) -> None:
+    """A restore beyond its time is called too late; the mark of an answer is told in words that are true of it."""
+    shown = page.render(document.load(made_run(tmp_path))).partition('id="answers"')[2].partition("</section>")[0]
+    evidence.saw("answers", shown, subject="report.html")
+
+    assert "Yes, but too late, in 71.5 s at most" in shown
+    assert set(re.findall(r'aria-label="(.*?)"', shown)) == {"well", "with a reservation"}
+
+
 @pytest.mark.promise("a reader of the report is shown every state as it is")
 def test_narrow_run_does_not_read_like_a_whole_one(tmp_path: Path, evidence: Door) -> None:
     """A run that was asked for less says so in its verdict and its answers, and names what it did not judge."""
@@ -278,7 +311,7 @@ def test_line_of_a_megabyte_is_told_whole_elsewhere(tmp_path: Path, evidence: Do
     assert line in look.output
     assert line in red.message
     assert line not in text
-    assert f'<code>{look.sha256}</code> · <a href="{red.evidence}">' in article
+    assert f'<code>{look.sha256}</code> · <a class="file" href="{red.evidence}">' in article
     assert f'<code>{page.sha256(red.message)}</code> · whole in <a href="results.json">' in article
     assert line in json.loads((folder / str(red.evidence)).read_text(encoding="utf-8"))["looks"][0]["output"]
 
