@@ -202,6 +202,25 @@ def test_narrow_run_does_not_read_like_a_whole_one(tmp_path: Path, evidence: Doo
 
 
 @pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_what_nobody_looked_at_is_told_once_for_all(tmp_path: Path, evidence: Door) -> None:
+    """Many controls that one filter left out share a row; a few have one each; none is told how to be mended."""
+    run = document.load(made_run(tmp_path))
+    ids = [one.id for one in run.controls[:7]]
+    unseen = [
+        dataclasses.replace(one, state=State.NOT_RUN, reason=f"left out by {'a' if number < 5 else 'b'}", subjects=())
+        for number, one in enumerate(run.controls[:7])
+    ]
+    whole = dataclasses.replace(run, controls=(*(dataclasses.replace(one, gap="", decides=True) for one in unseen),))
+    shown = page.render(whole).partition('<section id="exceptions">')[2].partition("<h3>")[0]
+    rows = [row for row in re.findall(r"<tr>(.*?)</tr>", shown, re.S) if "left out by" in row]
+    evidence.saw("exceptions", shown, subject="report.html")
+
+    assert [re.findall(r'<a href="#([^"]+)"', row) for row in rows] == [ids[:5], ids[5:6], ids[6:]]
+    assert ["left out by a" in row for row in rows] == [True, False, False]
+    assert "Remedy" not in "".join(rows)
+
+
+@pytest.mark.promise("a reader of the report is shown every state as it is")
 def test_whole_run_with_a_sample_of_a_host_is_not_called_complete(tmp_path: Path, evidence: Door) -> None:
     """A pass that judged a sample of a host says in its verdict and its answers that this host was not judged."""
     run = document.load(made_run(tmp_path))
