@@ -91,7 +91,7 @@ def test_request_would_be_seen(browser: Browser, run: Document) -> None:
 
 @pytest.mark.promise("an auditor finds every answer and all evidence on one page")
 def test_all_evidence_is_printed(run: Document, tmp_path: Path, browser: Browser, evidence: Door) -> None:
-    """On paper stands every sha256 that the page shows, with its command, and every finding."""
+    """On paper stands every sha256 that the page shows, with its command and its file's name, and every finding."""
     text = page.render(run)
     file = tmp_path / "report.html"
     file.write_text(text, encoding="utf-8")
@@ -99,12 +99,17 @@ def test_all_evidence_is_printed(run: Document, tmp_path: Path, browser: Browser
     paper = browser.printed(file)
 
     blocks = re.findall(r"<code>([0-9a-f]{64})</code>", text)
-    looks = re.findall(r"<code>([0-9a-f]{64})</code> · <a href=\"evidence/", text)  # the others are of messages
+    looks = re.findall(
+        r"<code>([0-9a-f]{64})</code> · <a class=\"file\" href=\"evidence/", text
+    )  # the others are of messages
     counted = {one: blocks.count(one) for one in blocks}
     evidence.saw("count", f"{len(looks)} blocks of evidence, {len(paper)} characters on paper", subject="report.pdf")
     assert len(looks) > len(run.controls)
     assert {one: paper.count(f"sha256{one}") for one in counted} == counted
     assert paper.count("$engineinspectplain") == len(looks)
+    files = re.findall(r'class="file" href="(.*?)"', text)
+    assert len(files) == len(looks)
+    assert {one for one in files if one not in paper} == set()
     assert paper.count("Theenginewastoldsoplain.") == text.count("The engine was told so plain.")
 
 

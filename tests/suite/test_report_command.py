@@ -367,6 +367,7 @@ def test_trouble_after_the_exchange_claims_nothing(
         (("render", "--key", "/etc/hostname"), Exit.FAILED, "/etc/hostname"),
         (("verify", "/nonexistent"), Exit.USAGE, "/nonexistent: no such folder"),
         (("verify", "--signers", "/nonexistent"), Exit.USAGE, "/nonexistent: no such file"),
+        (("verify", "--signers", "/dev/stdin"), Exit.USAGE, "/dev/stdin: no plain file"),
     ],
 )
 def test_trouble_is_told(reports: Path, evidence: Door, argv: tuple[str, ...], code: Exit, says: str) -> None:
@@ -408,6 +409,55 @@ def test_run_that_cannot_be_rendered_is_told(
     told = complaint(done, evidence)
     assert (done.code, says in told, ".rendering" in told) == (Exit.FAILED, True, False)
     assert sorted(path.name for path in (reports / NAME).rglob("*")) == before
+
+
+def test_name_that_no_manifest_can_hold_is_told_by_its_place(reports: Path, evidence: Door) -> None:
+    """A file whose name cannot be listed is named where it lies, not where the bundle would have been made."""
+    (reports / NAME / "one\ntwo").write_text("", encoding="utf-8")
+
+    done = report(reports, "render")
+
+    told = complaint(done, evidence)
+    assert (done.code, str(reports / NAME) in told, ".rendering" in told) == (Exit.FAILED, True, False)
+
+
+def test_number_of_runs_below_none_is_refused(reports: Path, evidence: Door) -> None:
+    """To keep less than no run is refused, and nothing is dropped."""
+    made_run(reports, name="20260314T150921Z-1")
+
+    done = evidence.record(report(reports, "render", "--keep=-1"))
+
+    assert done.code == Exit.USAGE, done.told()
+    assert "invalid" in done.stderr
+    assert (reports / "20260314T150921Z-1").is_dir()
+
+
+def test_link_to_a_run_is_not_another_run(reports: Path, evidence: Door) -> None:
+    """A run to which somebody put a link is listed once."""
+    (reports / "2026-newest").symlink_to(NAME)
+
+    done = evidence.record(report(reports, "render"))
+
+    assert done.code == Exit.OK, done.told()
+    listed = (reports / "index.html").read_text(encoding="utf-8")
+    assert [f"{name}/report.html" in listed for name in (NAME, "2026-newest")] == [True, False]
+
+
+@pytest.mark.parametrize("harm", [True, False])
+def test_reader_who_leaves_changes_no_verdict(reports: Path, evidence: Door, harm: bool) -> None:
+    """Where nobody reads what is told, the exit code is the same, and no complaint is made of it."""
+    evidence.record(report(reports, "render"))
+    if harm:
+        (reports / NAME / "results.json").write_text("{}", encoding="utf-8")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(typed(reports, "verify"), stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writing)
+
+    evidence.saw("verify, unread", f"exit {done.returncode}\n{done.stderr}")
+    assert (done.returncode, done.stderr) == (Exit.CHANGED if harm else Exit.OK, "")
 
 
 @pytest.mark.parametrize("verb", ["render", "verify"])

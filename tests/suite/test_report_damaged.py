@@ -227,7 +227,7 @@ def test_run_that_ended_before_it_began_is_drawn(tmp_path: Path, evidence: Door)
 
     text = evidence.saw("index", page.read_text(encoding="utf-8"))
     assert unread == []
-    assert re.findall(r"<td>([^<]+ min)</td>", text) == ["0 min", "0 min"]
+    assert re.findall(r"<td>(0 s)</td>", text) == ["0 s", "0 s"]
 
 
 def test_run_that_its_own_manifest_calls_changed_is_not_listed(tmp_path: Path, evidence: Door) -> None:

@@ -1,7 +1,9 @@
 """The figures: each says its numbers in words, tells its states apart by shape, and puts a value where it belongs."""
 
+import dataclasses
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,6 +17,7 @@ from fixtures.report.figures import DAY, HOUR, SHAPES, WORDS, Column
 from fixtures.results import State
 
 STEPS_TOLD = 3
+DIGIT_PX = 6.7  # of the figures' 12 px
 LIMIT_X = r'<path class="limit" d="M([\d.]+)'
 
 pytestmark = pytest.mark.promise("a figure of the report says the same without its colours")
@@ -108,6 +111,31 @@ def test_restore_that_is_too_slow_stands_beyond_the_line(run: Document, evidence
     took = sorted(one.took_s for one in run.recovery.restores)
     assert [len(dots), len(crosses)] == [sum(one <= 60 for one in took), sum(one > 60 for one in took)]
     assert max(dots) < line < min(crosses)
+
+
+@pytest.mark.parametrize("took_s", [0.01, 4.4, 29.0, 31.0, 58.0, 60.0, 60.5, 71.5, 600.0, 86_400.125])
+def test_words_of_the_restores_do_not_overlap(took_s: float, run: Document, evidence: Door) -> None:
+    """However soon or late the slowest restore was, each word beside the line is read, and none runs over the edge."""
+    one = dataclasses.replace(run.recovery.restores[0], took_s=took_s, limit_s=60)
+    drawn = str(figures.restore_times([one]))
+    evidence.saw("restores", drawn, subject="figure")
+    line = float(re.findall(LIMIT_X, drawn)[0])
+    boxes = [
+        _box(*found)
+        for found in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)" >(.*?)</text>', drawn)
+    ]
+
+    assert f"slowest: {took_s:g} s" in drawn
+    assert [(one, other) for one, other in pairwise(sorted(boxes)) if one[0] == other[0] and one[2] > other[1]] == []
+    assert [box for box in boxes if box[1] < 0 or box[2] > figures.Plot().width] == []
+    assert [box for box in boxes if box[0] < min(boxes)[0] + 1 and box[1] < line < box[2]] == []
+
+
+def _box(x: str, y: str, anchor: str, words: str) -> tuple[float, float, float]:
+    """Row, left and right end of words, as wide as digits are."""
+    wide = len(words) * DIGIT_PX
+    left = float(x) - {"start": 0, "middle": wide / 2, "end": wide}[anchor]
+    return float(y), left, left + wide
 
 
 def test_age_is_drawn_by_its_logarithm(run: Document, evidence: Door) -> None:

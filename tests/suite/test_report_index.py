@@ -13,6 +13,7 @@ from fixtures.markup import parse
 from fixtures.report import document, index
 from fixtures.report.document import Document, Recovery
 from fixtures.report.index import Found
+from fixtures.results import State
 
 pytestmark = pytest.mark.promise("every run is found on one page, with how things went")
 
@@ -59,6 +60,19 @@ def test_trends_are_of_whole_runs(runs: list[Found], evidence: Door) -> None:
     assert len(drawn) == 3
     assert re.findall(r">([\d.]+ s)</text>", drawn[1])[3:] == ["6.5 s", "8.25 s", "7.5 s"]
     assert re.findall(r">([\d.]+ min)</text>", drawn[2])[3:] == ["11 min", "12 min", "14 min", "15 min"]
+
+
+def test_broken_promise_is_counted_beside_the_controls(runs: list[Found], evidence: Door) -> None:
+    """The row of a run that a promise alone breaks says so; a length below a minute is told in seconds."""
+    run = runs[0].document
+    none = dict.fromkeys(map(str, State), 0)
+    counts = {**run.counts, "controls": {**none, "proven": 9}, "promises": {**none, "broken": 1, "not-run": 2}}
+    about = dataclasses.replace(run.about, ended=run.about.started[:17] + "02+00:00")
+    text = index.render([Found("run", dataclasses.replace(run, counts=counts, about=about), page=True)])
+    evidence.saw("index", text, subject="index.html")
+
+    cells = re.findall(r"<td>([^<]*)</td>", text)
+    assert cells[-5:-1] == ["9", "0 and 1 promise", "0 and 2 promises", "2 s"]
 
 
 def test_one_run_makes_no_trend(runs: list[Found], evidence: Door) -> None:

@@ -27,10 +27,12 @@ from fixtures.report.page import LONGEST
 from fixtures.report.visible import visible
 from fixtures.results import State
 from fixtures.subjects import subject_of
+from fixtures.wait import clock
 
 ACTS = {"script", "iframe", "object", "embed", "link", "form", "base", "img", "video", "audio", "input", "button"}
 HIDES = {"details", "dialog", "template", "noscript"}
 ANSWER_CHARS = 20_000
+A_MOMENT_S = 5.0
 KNOWN = """
 html head meta title style body header nav main section article footer div span p h1 h2 h3 h4 ol ul li dl dt dd
 table caption thead tbody tr th td figure figcaption pre code b em br a abbr svg symbol use path circle rect text
@@ -145,6 +147,39 @@ def test_headline_is_the_verdict(verdict: str, tmp_path: Path, evidence: Door) -
     assert f'<section id="verdict" class="verdict {shape}">' in text
 
 
+@pytest.mark.promise("an auditor finds every answer and all evidence on one page")
+def test_containers_are_named_at_the_start_and_at_the_end(tmp_path: Path, evidence: Door) -> None:
+    """A container that was replaced is named as both, one that went or came as what it is."""
+    run = document.load(made_run(tmp_path))
+    first = document.Container("ab" * 32, "2026-03-14T15:09:00.123456789Z", 0)
+    second = document.Container("ef" * 32, "2026-03-14T15:11:00.123456789Z", 2)
+    about = dataclasses.replace(
+        run.about,
+        containers_start={"stays": first, "turns": first, "goes": first},
+        containers_end={"stays": first, "turns": second, "comes": second},
+    )
+    shown = page.render(dataclasses.replace(run, about=about)).partition('id="tested"')[2].partition("</section>")[0]
+    rows = [" ".join(parse(row).words.split()) for row in re.findall(r"<tr>(.*?)</tr>", shown, re.S)]
+    evidence.saw("containers", "\n".join(rows), subject="report.html")
+
+    assert rows[1:] == [
+        "staysabababababab2026-03-14 15:09:00 UTC the same",
+        "turnsabababababab2026-03-14 15:09:00 UTC efefefefefef, started 2026-03-14 15:11:00 UTC, restarts: 0, then 2",
+        "goesabababababab2026-03-14 15:09:00 UTC gone",
+        "comesnot there yetefefefefefef, started 2026-03-14 15:11:00 UTC",
+    ]
+
+
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_answer_that_is_not_well_does_not_read_like_one(tmp_path: Path, evidence: Door) -> None:
+    """A restore beyond its time is called too late; the mark of an answer is told in words that are true of it."""
+    shown = page.render(document.load(made_run(tmp_path))).partition('id="answers"')[2].partition("</section>")[0]
+    evidence.saw("answers", shown, subject="report.html")
+
+    assert "Yes, but too late, in 71.5 s at most" in shown
+    assert set(re.findall(r'aria-label="(.*?)"', shown)) == {"well", "with a reservation"}
+
+
 @pytest.mark.promise("a reader of the report is shown every state as it is")
 def test_narrow_run_does_not_read_like_a_whole_one(tmp_path: Path, evidence: Door) -> None:
     """A run that was asked for less says so in its verdict and its answers, and names what it did not judge."""
@@ -167,6 +202,25 @@ def test_narrow_run_does_not_read_like_a_whole_one(tmp_path: Path, evidence: Doo
 
 
 @pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_what_nobody_looked_at_is_told_once_for_all(tmp_path: Path, evidence: Door) -> None:
+    """Many controls that one filter left out share a row; a few have one each; none is told how to be mended."""
+    run = document.load(made_run(tmp_path))
+    ids = [one.id for one in run.controls[:7]]
+    unseen = [
+        dataclasses.replace(one, state=State.NOT_RUN, reason=f"left out by {'a' if number < 5 else 'b'}", subjects=())
+        for number, one in enumerate(run.controls[:7])
+    ]
+    whole = dataclasses.replace(run, controls=(*(dataclasses.replace(one, gap="", decides=True) for one in unseen),))
+    shown = page.render(whole).partition('<section id="exceptions">')[2].partition("<h3>")[0]
+    rows = [row for row in re.findall(r"<tr>(.*?)</tr>", shown, re.S) if "left out by" in row]
+    evidence.saw("exceptions", shown, subject="report.html")
+
+    assert [re.findall(r'<a href="#([^"]+)"', row) for row in rows] == [ids[:5], ids[5:6], ids[6:]]
+    assert ["left out by a" in row for row in rows] == [True, False, False]
+    assert "Remedy" not in "".join(rows)
+
+
+@pytest.mark.promise("a reader of the report is shown every state as it is")
 def test_whole_run_with_a_sample_of_a_host_is_not_called_complete(tmp_path: Path, evidence: Door) -> None:
     """A pass that judged a sample of a host says in its verdict and its answers that this host was not judged."""
     run = document.load(made_run(tmp_path))
@@ -182,7 +236,7 @@ def test_whole_run_with_a_sample_of_a_host_is_not_called_complete(tmp_path: Path
     said = parse(page.render(whole)).words
     evidence.saw("sample", said, subject="report.html")
 
-    assert "No check was left out; this host itself was not judged for 1 of them." in said
+    assert "No check was left out, but 1 control was judged on a sample, not this host." in said
     assert "No check, but 1 control judged on a sample of a host" in said
     assert "Nothing was left out" not in said
 
@@ -276,7 +330,7 @@ def test_line_of_a_megabyte_is_told_whole_elsewhere(tmp_path: Path, evidence: Do
     assert line in look.output
     assert line in red.message
     assert line not in text
-    assert f'<code>{look.sha256}</code> · <a href="{red.evidence}">' in article
+    assert f'<code>{look.sha256}</code> · <a class="file" href="{red.evidence}">' in article
     assert f'<code>{page.sha256(red.message)}</code> · whole in <a href="results.json">' in article
     assert line in json.loads((folder / str(red.evidence)).read_text(encoding="utf-8"))["looks"][0]["output"]
 
@@ -294,6 +348,19 @@ def test_counts_of_tests_are_of_those_that_reported(tmp_path: Path, evidence: Do
 
     assert "by 1,587 tests that reported, of 1,590 that were found." in said["part"]
     assert "by 1,590 tests that reported. " in said["whole"]
+
+
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_verdict_that_promises_decide_is_explained_beside_it(tmp_path: Path, evidence: Door) -> None:
+    """Beside the counts of the controls stand those of the promises, and how many gaps there are."""
+    run = document.load(made_run(tmp_path))
+    promised = {**dict.fromkeys(map(str, State), 0), "proven": 7, "broken": 2, "not-run": 1}
+    told = dataclasses.replace(run, counts={**run.counts, "promises": promised})
+    said = " ".join(parse(page.render(told).partition('id="answers"')[0]).words.split())
+    evidence.saw("verdict", said, subject="report.html")
+
+    assert "Of the product's 10 promises, 7 are proven, 2 broken, 1 not run." in said
+    assert "“Not applicable” is never counted as proven; 1 is a gap of this release, each named." in said
 
 
 @pytest.mark.promise("a page of a real run is light and soon there")
@@ -319,9 +386,32 @@ def test_excerpt_shows_the_lines_that_are_spoken_of(evidence: Door) -> None:
     assert (seen.whole, seen.lines) == (False, answer.count("\n") + 1)
 
 
+@pytest.mark.promise("what an excerpt shows is what its control speaks of")
+def test_no_name_takes_the_room_of_another(evidence: Door) -> None:
+    """Where one name stands on a hundred lines and another on one, the excerpt shows both."""
+    answer = "\n".join([*(f"Groups: {number}" for number in range(100)), "CapEff: 0"])
+    seen = excerpt(answer, names("/proc: CapEff, Groups", ""), 60)
+    evidence.saw("excerpt", seen.text, subject="an answer")
+
+    assert seen.text.split("\n")[:2] == ["Groups: 0", "Groups: 1"]
+    assert seen.text.split("\n")[-2:] == ["⋮", "CapEff: 0"]
+
+
+@pytest.mark.promise("a page of a real run is light and soon there")
+def test_names_of_a_megabyte_are_soon_found(evidence: Door) -> None:
+    """A control whose words are a megabyte long keeps nobody waiting."""
+    begun = clock()
+    found = names(f"docker inspect: CapDrop {'x' * 1_000_000}", "x" * 1_000_000)
+    took_s = clock() - begun
+    evidence.saw("names", f"{sorted(found)} in {took_s:.3f} s", subject="a control")
+
+    assert found == {"CapDrop"}
+    assert took_s < A_MOMENT_S
+
+
 @pytest.mark.promise("a reader of the report is shown every state as it is")
 def test_changes_are_named(tmp_path: Path, evidence: Door) -> None:
-    """Beside an earlier run every control that moved, came or went is named, and every exception."""
+    """Beside an earlier run every control and promise that moved, came or went is named, and every exception."""
     before = document.load(made_run(tmp_path, name="before"))
     moved = [
         dataclasses.replace(one, state=State.BROKEN) if one.id == "IMG-04" else one for one in before.controls[:-1]
@@ -337,10 +427,43 @@ def test_changes_are_named(tmp_path: Path, evidence: Door) -> None:
 
     said = " ".join(told.split())
     assert "IMG-04 title IMG-04provenbroken" in said
-    assert "HST-05 title HST-05brokenno longer in the catalogue" in said
+    assert "HST-05 title HST-05brokenno longer among them" in said
     assert "Exceptions that went: NET-01 of gate plain." in said
     assert "RUN-01" not in said
     assert "Nothing has changed since run before" in same
+
+
+@pytest.mark.promise("a reader of the report is shown every state as it is")
+def test_change_is_named_wherever_it_is(tmp_path: Path, evidence: Door) -> None:
+    """A promise that broke, or a control that is broken on another subject than it was, is a change that is named."""
+    now = document.load(made_run(tmp_path))
+    (promise,) = now.promises
+    red = next(one for one in now.controls if one.id == "RUN-01")
+    app, backup = red.subjects
+    turned = dataclasses.replace(
+        red,
+        subjects=(dataclasses.replace(app, state=backup.state), dataclasses.replace(backup, state=app.state)),
+    )
+    earlier = {
+        "promise": dataclasses.replace(now, promises=(dataclasses.replace(promise, state=State.PROVEN),)),
+        "no promise": dataclasses.replace(now, promises=()),
+        "subjects": dataclasses.replace(now, controls=tuple(turned if one is red else one for one in now.controls)),
+    }
+    said = {
+        name: " ".join(
+            parse(page.render(now, since=before))
+            .words.partition("Changes since the last")[2]
+            .partition("Proof")[0]
+            .split()
+        )
+        for name, before in earlier.items()
+    }
+    evidence.saw("changes", json.dumps(said, indent=1), subject="report.html")
+
+    assert "promise promise plainprovenbroken" in said["promise"]
+    assert "promise promise plainnot among thembroken" in said["no promise"]
+    assert "RUN-01 title RUN-01, on app plainprovenbroken" in said["subjects"]
+    assert "RUN-01 title RUN-01, on backup plainbrokenproven" in said["subjects"]
 
 
 @pytest.mark.promise("a framework's profile shows its requirements, and never says that they are met")
@@ -353,6 +476,32 @@ def test_profile_shows_one_house(rendered: Callable[..., str]) -> None:
     assert "CIS, 1" not in said
     assert "gives evidence relevant to" in said
     assert not re.search(r"\b(complian|certif|satisfied by)", said)
+
+
+@pytest.mark.promise("a framework's profile shows its requirements, and never says that they are met")
+def test_what_is_not_all_proven_is_marked_among_the_frameworks(tmp_path: Path, evidence: Door) -> None:
+    """A requirement bears the shape of what does not apply beside what is proven, and a star for a sample of a host."""
+    run = document.load(made_run(tmp_path))
+    proven, absent, of_host = (
+        dataclasses.replace(next(one for one in run.controls if one.id == name), mappings={"cis": mapped}, state=state)
+        for name, mapped, state in (
+            ("BAK-01", ("1.1", "1.2"), State.PROVEN),
+            ("BAK-11", ("1.2", "1.3", "1.4"), State.NOT_APPLICABLE),
+            ("HST-05", ("1.1", "1.5"), State.PROVEN),
+        )
+    )
+    shown = page.render(dataclasses.replace(run, controls=(proven, absent, on_a_sample(of_host))))
+    mapped = shown.partition('<section id="frameworks">')[2].partition('<section id="changes">')[0]
+    evidence.saw("frameworks", mapped, subject="report.html")
+    cells = re.findall(r'<td class="some">(.*?)</td>', mapped)
+    listed = re.findall(r'<span class="whole">(.*?)</span>', mapped)
+
+    assert [parse(one).words.strip() for one in cells] == ["4", "2*"]
+    assert ["not-applicable" in one for one in cells] == [True, False]
+    assert [parse(one).words.strip() for one in listed[:5]] == ["1.1*,", "1.2,", "1.3,", "1.4,", "1.5*."]
+    assert ["not-applicable" in one for one in listed[:5]] == [False, True, True, True, False]
+    assert f"* where some of it was {samples.TAG}" in mapped
+    assert "<b>1.3, 1.4</b> (" in mapped
 
 
 @pytest.mark.promise("a framework's profile shows its requirements, and never says that they are met")
