@@ -17,7 +17,7 @@ from fixtures.stack import Stack
 from fixtures.wait import wait_for
 
 JOURNAL = "state/deploy.json"
-UNWRITABLE = "state/.deploy.json.part"  # a folder of this name, and the journal takes no further word
+UNWRITABLE = ".deploy.json.{}.part"  # a folder of this name, and the deployer of this number writes it no more
 SICK = "/srv/state/{}sick"  # a file of this name, in the app's own folder, and the release below gets sick
 # By no clock: on a busy machine its time would come before the switch is committed.
 SICK_WHEN_TOLD = Kind(
@@ -39,11 +39,11 @@ Health.healthy = _sick_when_told
 @pytest.fixture
 def unwritable_once_started(module_stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
     """What lets the journal take no word from the moment that the wanted app is started."""
-    there, open_journal = module_stack.root / UNWRITABLE, module_stack.root / JOURNAL
-    once = f"grep -qs '\"started\"' {open_journal} && mkdir -p {there}"
+    open_journal = module_stack.root / JOURNAL
+    once = f"grep -qs '\"started\"' {open_journal} && mkdir -p {open_journal.with_name(UNWRITABLE.format('$PPID'))}"
     script = f'{once}; exec {shutil.which("docker")} "$@"'
     yield pretend_docker(tmp_path / "bin", script)
-    if there.exists():
+    for there in open_journal.parent.glob(UNWRITABLE.format("*")):
         there.rmdir()
 
 
