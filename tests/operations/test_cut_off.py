@@ -17,6 +17,7 @@ from fixtures.stack import Stack
 from fixtures.wait import wait_for
 
 JOURNAL = "state/deploy.json"
+ANSWERED = 2  # questions before the switch: as it looks, and as it waits for long requests
 UNWRITABLE = ".deploy.json.{}.part"  # a folder of this name, and the deployer of this number writes it no more
 SICK = "/srv/state/{}sick"  # a file of this name, in the app's own folder, and the release below gets sick
 # By no clock: on a busy machine its time would come before the switch is committed.
@@ -81,6 +82,24 @@ def test_committed_release_that_gets_sick_can_be_left(own_trials: Trials) -> Non
     told = [(line["verb"], line["outcome"], line["to"]) for line in lines(stack)]
     assert told == [("deploy", "settled-forward", wanted.id), ("rollback", "live", before.id)]
     assert (live(stack), stack.read_walks()) == ("own", written)
+
+
+@pytest.mark.promise("a deploy is noticed by nobody")
+def test_app_that_falls_silent_is_not_touched(trials: Trials, tmp_path: Path) -> None:
+    """An app that says no more what it has in hand when the switch begins goes on serving: code 3, nothing open."""
+    stack, before = trials.stack, own(trials.stack)
+    wanted = trials.make(stack, good(2))
+    asked = tmp_path / "asked"
+    silent = f'case "$*" in *session) echo >> {asked}; [ $(wc -l < {asked}) -le {ANSWERED} ] || exit 1; esac'
+    env = pretend_docker(tmp_path / "bin", f'{silent}; exec {shutil.which("docker")} "$@"')
+    lived = stack.identity()
+    with trials.visitors() as visits:
+        done = stack.run("deploy", "--release", wanted.id, *WITHOUT_REPORT, env=env, expect=None, within=DEPLOY_S)
+
+    assert done.code == trials.contract.deploy.whole("rejected")
+    assert faults_of(stack, before, 1, visits) == []
+    assert stack.identity() == lived
+    assert [(line["outcome"], line["to"]) for line in lines(stack)[-1:]] == [("rejected", wanted.id)]
 
 
 def well(stack: Stack) -> bool:
