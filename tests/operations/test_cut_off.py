@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from fixtures.deploys import DEPLOY_S, WITHOUT_REPORT, Trials, faults_of, lines, live
+from fixtures.engine_facts import engine
 from fixtures.kinds import Kind, good
 from fixtures.launches import launch, pretend_docker
 from fixtures.made_releases import own
@@ -18,6 +19,7 @@ from fixtures.wait import wait_for
 
 JOURNAL = "state/deploy.json"
 ANSWERED = 2  # questions before the switch: as it looks, and as it waits for long requests
+MEANTIME = "0123456789ab"
 UNWRITABLE = ".deploy.json.{}.part"  # a folder of this name, and the deployer of this number writes it no more
 SICK = "/srv/state/{}sick"  # a file of this name, in the app's own folder, and the release below gets sick
 # By no clock: on a busy machine its time would come before the switch is committed.
@@ -100,6 +102,46 @@ def test_app_that_falls_silent_is_not_touched(trials: Trials, tmp_path: Path) ->
     assert faults_of(stack, before, 1, visits) == []
     assert stack.identity() == lived
     assert [(line["outcome"], line["to"]) for line in lines(stack)[-1:]] == [("rejected", wanted.id)]
+
+
+@pytest.mark.promise("a deployer that is killed leaves the old release or the new one, whole")
+@pytest.mark.parametrize("verb", ["up", "restart"])
+def test_half_exchanged_container_is_put_right(module_stack: Stack, verb: str) -> None:
+    """Compose, killed after it removed the former app, leaves a new one of another name: the next command names it."""
+    written = module_stack.read_walks()
+    name = module_stack.service("app").container
+    app = engine().containers.get(name)
+    app.stop()
+    app.rename(f"{MEANTIME}_{name}")
+
+    module_stack.run(verb)
+
+    assert apps(module_stack) == [name]
+    assert module_stack.read_walks() == written
+
+
+@pytest.mark.promise("a deployer that is killed leaves the old release or the new one, whole")
+def test_container_that_was_to_follow_is_cleared_away(module_stack: Stack) -> None:
+    """Compose, killed before it stopped the former app, leaves a new one beside it: the next command removes that."""
+    written = module_stack.read_walks()
+    name = module_stack.service("app").container
+    former = engine().containers.get(name).attrs
+    engine().api.create_container(
+        former["Image"],
+        name=f"{MEANTIME}_{name}",
+        labels=former["Config"]["Labels"],
+        host_config={"Mounts": former["HostConfig"]["Mounts"]},
+    )
+
+    module_stack.run("up")
+
+    assert apps(module_stack) == [name]
+    assert module_stack.read_walks() == written
+
+
+def apps(stack: Stack) -> list[str]:
+    """Name the containers of the app, as many as there are."""
+    return [name for name in stack.containers() if "-app-" in name]
 
 
 def well(stack: Stack) -> bool:
