@@ -295,7 +295,7 @@ def _until_well(two: Two, ends: float, *, restarts: int) -> None:
         if time.monotonic() > look_at:
             look_at = time.monotonic() + LOOK_S
             seen = container.inspect(two.app)
-            if seen.status in ("exited", "dead", "missing") or seen.restarts - restarts >= LOOPS_AFTER:
+            if seen.status in ("created", "exited", "dead", "missing") or seen.restarts - restarts >= LOOPS_AFTER:
                 raise _unwell(two, f"it is {seen.told()}")
         if time.monotonic() > ends:
             raise _unwell(two, f"it is not well in time: {answer}")

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import requests
 
-from fixtures.deploys import DEPLOY_S, WITHOUT_REPORT, Trials, faults_of, lines, live
+from fixtures.deploys import DEPLOY_S, WITHOUT_REPORT, Trials, faults_of, left_open, lines, live
 from fixtures.engine_facts import engine
 from fixtures.kinds import Kind, good
 from fixtures.launches import launch, pretend_docker
 from fixtures.made_releases import own
 from fixtures.stack import Stack
-from fixtures.wait import wait_for
+from fixtures.wait import clock, wait_for
+from ops import switch
+from ops.journal import Phase
 
 JOURNAL = "state/deploy.json"
 ANSWERED = 2  # questions before the switch: as it looks, and as it waits for long requests
@@ -137,6 +139,25 @@ def test_container_that_was_to_follow_is_cleared_away(module_stack: Stack) -> No
 
     assert apps(module_stack) == [name]
     assert module_stack.read_walks() == written
+
+
+@pytest.mark.promise("a deployer that is killed leaves the old release or the new one, whole")
+def test_app_that_was_never_started_is_not_waited_for(trials: Trials, tmp_path: Path) -> None:
+    """A deployer is killed as it starts what Compose has made: the next command goes back, and waits for nothing."""
+    stack, before = trials.stack, own(trials.stack)
+    wanted = trials.make(stack, good(2))
+    killed = f'[ "$1" = start ] && kill -9 $PPID && exit 1; exec {shutil.which("docker")} "$@"'
+    env = pretend_docker(tmp_path / "bin", killed)
+    stack.run("deploy", "--release", wanted.id, *WITHOUT_REPORT, env=env, expect=-signal.SIGKILL, within=DEPLOY_S)
+    come_to = phase(stack)
+    begun = clock()
+    stack.run("deploy", "--release", "none", *WITHOUT_REPORT, expect=trials.contract.deploy.whole("usage"))
+    took = clock() - begun
+
+    assert come_to == Phase.STARTED
+    assert took < switch.DECIDED_S
+    assert (live(stack), own(stack).id, left_open(stack)) == ("own", before.id, [])
+    assert [(line["outcome"], line["to"]) for line in lines(stack)[-1:]] == [("settled-back", wanted.id)]
 
 
 def apps(stack: Stack) -> list[str]:
