@@ -93,9 +93,9 @@ def exchange(story: Story) -> None:
 
 def _wait_for_long_requests(story: Story, ends: float) -> None:
     """While the site serves, until no long request is under way: none is cut, and none holds the others up."""
-    if not container.inspect(story.two.app).runs:
-        return
     with story.times.of("wait"), Hand(story.two.app) as hand:
+        if not switch.answers(hand, ill_too=story.wish.verb == "rollback"):
+            return
         seen = traffic.wait_until_short(hand, max(0.0, ends - time.monotonic()), SHORT_S)
     if seen.oldest_s >= SHORT_S:
         raise DeployError(

@@ -28,9 +28,10 @@ def check_project(compose: Compose) -> None:
 
 def check_sharing(compose: Compose) -> None:
     """Raise StackError when a stack of another name runs on this root: two would write one database."""
-    ours = compose.container("app")
-    filters = ("--filter", "label=com.docker.compose.service=app", "--format", "{{.Names}}")
-    others = [name for name in run(["docker", "ps", "--all", *filters]).stdout.split() if name != ours]
+    form = '{{.Names}}\t{{.Label "com.docker.compose.project"}}'
+    apps = run(["docker", "ps", "--all", "--filter", "label=com.docker.compose.service=app", "--format", form])
+    told = [line.split("\t") for line in apps.stdout.splitlines()]
+    others = [name for name, project in told if project != compose.settings.project]
     for name, root in _roots_of(others).items():
         if root == compose.settings.root.resolve():
             raise StackError(

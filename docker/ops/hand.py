@@ -33,11 +33,10 @@ class Hand:
     def reach_in(self) -> None:
         """Begin a session and wait for nothing: it gets ready beside what else there is to do."""
         with self._one_at_a_time:
-            self._session = self._session or _Session(self.container)
+            self._session_now()
 
     def ask(self, *words: str) -> dict[str, Any]:
         """Ask one thing. Raises StackError where no app runs, and with its reason where it was not done."""
-        self.reach_in()
         with self._one_at_a_time:
             answer = self._answer(" ".join(words))
         if "error" not in answer:
@@ -55,10 +54,17 @@ class Hand:
             if session:
                 session.end()
 
+    def _session_now(self) -> "_Session":
+        """The session; one that ended with a former life of the app is begun anew."""
+        if self._session is not None and self._session.has_ended():
+            self._session.end()
+            self._session = None
+        if self._session is None:
+            self._session = _Session(self.container)
+        return self._session
+
     def _answer(self, words: str) -> dict[str, Any]:
-        session = self._session
-        if session is None:
-            return {"error": "the session was ended meanwhile"}
+        session = self._session_now()
         try:
             return session.ask(words)
         except (OSError, ValueError):
@@ -88,6 +94,10 @@ class _Session:
         self._ours.sendall(f"{words}\n".encode())
         answer: dict[str, Any] = json.loads(self._answers.readline())
         return answer
+
+    def has_ended(self) -> bool:
+        """Whether nobody is there any more to answer."""
+        return self._process.poll() is not None
 
     def end(self) -> str:
         """End it; return what it said beside its answers."""

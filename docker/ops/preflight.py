@@ -4,7 +4,7 @@ import http.client
 from dataclasses import dataclass
 from typing import Any
 
-from ops import container, keeper, releases, switch, traffic
+from ops import container, keeper, releases, switch
 from ops.compose import Compose
 from ops.errors import DeployError, Ending, Exit, StackError
 from ops.hand import Hand
@@ -51,9 +51,8 @@ def check(compose: Compose, *, ill_too: bool) -> Found:
             "./stack status says what to do; ./stack rollback goes back to the release before",
         )
     kept = _ask_keeper(compose, ill_too=ill_too)
-    if states["app"].runs:
-        with Hand(compose.container("app")) as hand:
-            traffic.look(hand)
+    with Hand(compose.container("app")) as hand:
+        switch.answers(hand, ill_too=ill_too and status != http.client.OK)
     checks = (
         "Compose takes the configuration",
         f"gate, app and backup run; the site answers {status or 'nothing'}",

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from ops import candidate, container, history, journal, outcome, releases, switch
+from ops import candidate, container, history, journal, outcome, releases, switch, unfinished
 from ops.compose import Compose
 from ops.errors import Ending, StackError
 from ops.journal import Entry, Phase
@@ -58,6 +58,7 @@ def settle(compose: Compose, ui: Ui) -> str | None:
     brought to serve; the journal is then still open, unless only somebody's choice can help.
     """
     settings = compose.settings
+    unfinished.put_right(compose)
     if candidate.left_behind(compose):
         candidate.clear(compose)
     entry = journal.read(settings)

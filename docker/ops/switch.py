@@ -68,7 +68,7 @@ class Two:
 
 
 class Unquiet(StackError):  # noqa: N818 - the name says what is the case
-    """Requests that would have been lost were under way to the end; nothing was changed."""
+    """Requests that would have been lost were under way to the end, or may have been; nothing was changed."""
 
 
 class Stuck(StackError):  # noqa: N818
@@ -88,20 +88,21 @@ def forward(two: Two, entry: Entry, times: Times, start_s: float, came_to: Calla
         came_to(journal.write(two.wanted.settings, entry, phase))
 
     with Hand(two.app) as hand, keeper.ready(two.former, "keep") as keep:
-        runs = container.inspect(two.app).runs
-        if runs:
-            hand.ask("look")  # from here on it answers at once
+        try:
+            serves = answers(hand, ill_too=entry.verb == "rollback")  # from here on it does so at once
+        except StackError as silent:
+            raise Unquiet(silent.message, silent.hint) from silent
         reach(Phase.DRAINING)
         begun = time.monotonic()
         flag = traffic.Flag(hand, entry.id)
         with flag.renewed():
-            if runs:
+            if serves:
                 with times.of("drain"):
                     _drain(two, hand, flag)
             with times.of("stop"):
                 _replace_app(two, entry.to_image)
                 hand.withdraw()
-            if not runs:
+            if not serves:
                 traffic.lay_flag(two.app, entry.id, traffic.OVER_THE_START_S)
             reach(Phase.STOPPED)
             with times.of("keep"):
@@ -180,6 +181,22 @@ def ask(url: str, path: str) -> tuple[int, dict[str, Any]]:
         return 0, {}
     finally:
         line.close()
+
+
+def answers(hand: Hand, *, ill_too: bool) -> bool:
+    """Whether there is an app that says what it has in hand. Raises StackError where one runs and does not.
+
+    `ill_too`: one that is frozen counts as none; to leave it is what a rollback is for.
+    """
+    if not container.inspect(hand.container).runs:
+        return False
+    try:
+        traffic.look(hand)
+    except StackError:
+        if ill_too:
+            return False
+        raise
+    return True
 
 
 def open_up(two: Two, entry: Entry) -> None:
@@ -278,7 +295,7 @@ def _until_well(two: Two, ends: float, *, restarts: int) -> None:
         if time.monotonic() > look_at:
             look_at = time.monotonic() + LOOK_S
             seen = container.inspect(two.app)
-            if seen.status in ("exited", "dead", "missing") or seen.restarts - restarts >= LOOPS_AFTER:
+            if seen.status in ("created", "exited", "dead", "missing") or seen.restarts - restarts >= LOOPS_AFTER:
                 raise _unwell(two, f"it is {seen.told()}")
         if time.monotonic() > ends:
             raise _unwell(two, f"it is not well in time: {answer}")

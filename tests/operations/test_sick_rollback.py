@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.contract import Contract
-from fixtures.deploys import DEPLOY_S, deploy, lines, live
+from fixtures.deploys import DEPLOY_S, deploy, left_open, lines, live
 from fixtures.engine_facts import engine
 from fixtures.evidence import Completed
 from fixtures.kinds import same_schema
@@ -53,6 +53,24 @@ def test_site_that_got_sick_goes_back(module_stack: Stack, make: Make, first: Ma
     module_stack.wait_until_ready()
     assert live(module_stack) == "own"
     assert module_stack.read_walks() == written
+
+
+def test_frozen_site_goes_back(module_stack: Stack, make: Make, first: MadeRelease) -> None:
+    """A release whose app is frozen and answers nobody is left by `rollback`, and walks stay."""
+    deploy(module_stack, make(module_stack, same_schema(1, "freezes")), watch_s=0)
+    module_stack.write_walks(2)
+    written = module_stack.read_walks()
+    app = module_stack.service("app")
+    app.signal("STOP", app.main_process().pid)
+    wait_for("nobody to be served", lambda: not module_stack.answers(), module_stack.contract.recovery.ready_s)
+
+    done = rollback(module_stack).json()
+
+    assert (done["outcome"], done["to"]) == ("live", first.id)
+    module_stack.wait_until_ready()
+    assert live(module_stack) == "own"
+    assert module_stack.read_walks() == written
+    assert left_open(module_stack) == []
 
 
 def test_further_back_than_the_history_is_refused(module_stack: Stack, contract: Contract) -> None:
