@@ -41,11 +41,7 @@ class Hand:
             answer = self._answer(" ".join(words))
         if "error" not in answer:
             return answer
-        mark = "move state/app/opened below MONSITE_ROOT away, the site does without; then run this again"
-        raise StackError(
-            f"{self.container} does not `{words[0]}`: {answer['error']}",
-            mark if "/opened" in answer["error"] else "./stack logs app shows more",
-        )
+        raise StackError(f"{self.container} does not `{words[0]}`: {answer['error']}", _next_step(answer["error"]))
 
     def withdraw(self) -> None:
         """End the session."""
@@ -70,6 +66,14 @@ class Hand:
         except (OSError, ValueError):
             self._session = None
             return {"error": session.end() or "no answer came"}
+
+
+def _next_step(error: str) -> str:
+    if "/opened" in error:
+        return "move state/app/opened below MONSITE_ROOT away, the site does without; then run this again"
+    if error.startswith("usage: "):
+        return "it is of a release before sessions; ./stack up brings the stack to this checkout's release, once"
+    return "./stack logs app shows more"
 
 
 class _Session:

@@ -118,6 +118,8 @@ def forward(two: Two, entry: Entry, times: Times, start_s: float, came_to: Calla
             flag.shorten()
             with times.of("probe"):
                 _until_well(two, _decided_at(begun, time.monotonic(), start_s), restarts=0)
+            with suppress(StackError):  # from here on it is to run out soon, should we be killed
+                flag.reach(traffic.AHEAD_S)
             reach(Phase.COMMITTED)
             with times.of("open"), suppress(StackError):  # it is decided: what is not lifted runs out
                 flag.lift()
