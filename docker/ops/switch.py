@@ -18,7 +18,7 @@ from ops.journal import Entry, Phase
 
 # Without an answer for so long, a request is held by the gate: the app itself takes milliseconds, and the gate's share
 # of the processor comes anew every tenth of a second.
-HELD_S = 0.15
+HELD_S = 0.1
 DOORS = ("HEAD", "OPTIONS")  # one of what the gate takes for reads, one of what it takes for writes
 DRAIN_S = 5.0  # then the visitors have waited long enough for somebody else's request
 DECIDED_S = 18.0  # from the first held request: the gate gives up after 30, and the way back takes its time
@@ -26,7 +26,7 @@ PATIENCE, LEAST_S, MOST_S = 3.0, 6.0, 15.0  # for the start itself: times the ca
 FAIR = 1.5  # times the candidate's, whatever was lost before: rather visitors who wait than a good release taken back
 BACK_S = 25.0  # for the former app to be well again
 SICK_FOR_S = 1.5  # an answer of health is kept for a second: this is another look
-PAUSE_S = 0.02
+PAUSE_S = 0.03
 LOOK_S = 0.5  # between two looks at the container, each a process of its own beside the one that starts
 KILLED_AFTER_S = 2  # an app that never served has nothing to finish
 LOOPS_AFTER = 2  # restarts: then it will not come up by itself
