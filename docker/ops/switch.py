@@ -20,6 +20,9 @@ from ops.journal import Entry, Phase
 # of the processor comes anew every tenth of a second.
 HELD_S = 0.1
 DOORS = ("HEAD", "OPTIONS")  # one of what the gate takes for reads, one of what it takes for writes
+# A request that is older is a slow one, and everybody would wait for its end: often a better moment comes.
+QUICK_S = 0.25
+BETTER_WITHIN_S = 5.0
 DRAIN_S = 5.0  # then the visitors have waited long enough for somebody else's request
 DECIDED_S = 18.0  # from the first held request: the gate gives up after 30, and the way back takes its time
 PATIENCE, LEAST_S, MOST_S = 3.0, 6.0, 15.0  # for the start itself: times the candidate's, and within these
@@ -92,6 +95,9 @@ def forward(two: Two, entry: Entry, times: Times, start_s: float, came_to: Calla
             serves = answers(hand, ill_too=entry.verb == "rollback")  # from here on it does so at once
         except StackError as silent:
             raise Unquiet(silent.message, silent.hint) from silent
+        if serves:
+            with times.of("wait"):
+                traffic.wait_until_short(hand, BETTER_WITHIN_S, QUICK_S)
         reach(Phase.DRAINING)
         begun = time.monotonic()
         flag = traffic.Flag(hand, entry.id)

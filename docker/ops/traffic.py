@@ -21,6 +21,7 @@ from ops.hand import Hand
 AHEAD_S = 5  # how long the flag outlives whoever renews it
 RENEWED_EVERY_S = 1.5
 _SLOWNESS = 2
+LOOK_EVERY_S = 0.05
 OVER_THE_START_S = 25  # nobody can renew it while no app runs, and the new one must still find it
 FLAG = "/srv/state/draining"
 OPENED = "/srv/state/opened"
@@ -180,4 +181,4 @@ def wait_until_short(hand: Hand, at_most_s: float, short_s: float) -> Seen:
         seen = look(hand)
         if seen.oldest_s < short_s or time.monotonic() > ends:
             return seen
-        time.sleep(0.5)
+        time.sleep(LOOK_EVERY_S)
