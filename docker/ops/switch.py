@@ -214,29 +214,37 @@ def open_up(two: Two, entry: Entry) -> None:
 
 
 def _drain(two: Two, hand: Hand, flag: traffic.Flag) -> None:
-    """Return when nothing is under way, with the flag set for long enough that the next app finds it.
-
-    Nobody can renew it while no app runs.
-    """
-    begun = time.monotonic()
-    flag.reach(traffic.AHEAD_S)
-    with ThreadPoolExecutor(len(DOORS)) as beside:
-        while time.monotonic() - begun < DRAIN_S:
-            held = all(beside.map(lambda door: _is_held(two.url, door), DOORS))
-            seen = traffic.look(hand)
-            if not (held and seen.quiet):
-                continue
-            flag.reach(traffic.OVER_THE_START_S)
-            seen = traffic.look(hand)  # again: what the gate had just sent on when it noticed has come by now
-            if seen.quiet:
-                return
-            flag.reach(traffic.AHEAD_S)
+    """Return when the gate holds and nothing is under way. Raises Unquiet, with nothing changed."""
+    seen = _hold(two, hand, flag)
+    if seen.quiet:
+        return
     flag.lift()
     journal.close(two.wanted.settings)
     raise Unquiet(
         f"the app did not get quiet within {DRAIN_S:.0f} s: {seen.told()}",
         "wait until that upload or download has ended, or allow more time with --wait SECONDS",
     )
+
+
+def _hold(two: Two, hand: Hand, flag: traffic.Flag) -> traffic.Seen:
+    """Raise the flag and wait until the gate holds and nothing is under way, for a while; return what was seen last.
+
+    Where that is quiet the flag is set for long enough that the next app finds it: nobody can renew it meanwhile.
+    """
+    begun = time.monotonic()
+    flag.reach(traffic.AHEAD_S)
+    with ThreadPoolExecutor(len(DOORS)) as beside:
+        while True:
+            held = all(beside.map(lambda door: _is_held(two.url, door), DOORS))
+            seen = traffic.look(hand)
+            if held and seen.quiet:
+                flag.reach(traffic.OVER_THE_START_S)
+                seen = traffic.look(hand)  # again: what the gate had just sent on when it noticed has come by now
+                if seen.quiet:
+                    return seen
+                flag.reach(traffic.AHEAD_S)
+            if time.monotonic() - begun >= DRAIN_S:
+                return seen if held else replace(seen, draining=False)  # of those who still come nobody is held
 
 
 def _decided_at(begun: float, now: float, start_s: float) -> float:
@@ -321,11 +329,15 @@ def _decide(two: Two, entry: Entry) -> Entry:
     seen = container.inspect(two.app)
     if seen is container.MISSING:
         two.former.run("up", "--no-start", "--no-build", "--no-deps", "app")
+    if entry.phase is Phase.COMMITTED:
+        _hold_if_it_answers(two, entry)
     grace = [] if entry.phase is Phase.COMMITTED else ["--time", str(KILLED_AFTER_S)]
     run(["docker", "stop", *grace, two.app])
     opened = may_have_served(two, entry)
     if opened and entry.schema_changes and not gone_back(seen, entry):
         start(two.wanted)
+        with suppress(StackError):
+            open_up(two, entry)
         raise Stuck(
             f"release {entry.to} is not well, and it has served: going back to {entry.from_} would lose what was "
             f"written since {entry.began}, for the schema changed with it",
@@ -333,6 +345,13 @@ def _decide(two: Two, entry: Entry) -> Entry:
             "./stack rollback --with-data",
         )
     return _noted(two, entry, data_back=not opened)
+
+
+def _hold_if_it_answers(two: Two, entry: Entry) -> None:
+    """Let nobody be cut off who is being served by a release that is sick; one that is silent serves nobody."""
+    with Hand(two.app) as hand, suppress(StackError):
+        if answers(hand, ill_too=True):
+            _hold(two, hand, traffic.Flag(hand, entry.id))
 
 
 def _was_back(two: Two, entry: Entry) -> bool:
