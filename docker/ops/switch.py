@@ -331,8 +331,9 @@ def _decide(two: Two, entry: Entry) -> Entry:
         two.former.run("up", "--no-start", "--no-build", "--no-deps", "app")
     if entry.phase is Phase.COMMITTED:
         _hold_if_it_answers(two, entry)
-    grace = [] if entry.phase is Phase.COMMITTED else ["--time", str(KILLED_AFTER_S)]
-    run(["docker", "stop", *grace, two.app])
+        run(["docker", "stop", two.app])
+    else:
+        run(["docker", "stop", "--time", str(KILLED_AFTER_S), two.app])
     opened = may_have_served(two, entry)
     if opened and entry.schema_changes and not gone_back(seen, entry):
         start(two.wanted)
